@@ -1,0 +1,16 @@
+//! Turns samples into mergeable snapshots. Pure: no clock, no IO, no async.
+//!
+//! The engine calls [`Recorder::record`] on each core and [`Recorder::take`] once a second; whoever collects adds the
+//! [`Snapshot`]s with [`Snapshot::merge`]. `plimsoll-slo` judges the sum. Counting rules: design, "Counting".
+
+mod histogram;
+mod layout;
+mod recorder;
+mod sample;
+mod snapshot;
+
+pub use histogram::{Histogram, Percentile, SCALE};
+pub use layout::{Bad, Layout, Objective, Window};
+pub use recorder::Recorder;
+pub use sample::{End, ErrorClass, RequestId, Sample, Split, WindowId};
+pub use snapshot::{Cell, Counts, Health, ObjectiveCount, Second, Snapshot};

@@ -1,0 +1,129 @@
+//! Counts and histograms of a stretch of a run; all fields add up. Made by `recorder.rs`, carried by `crates/session`.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{ErrorClass, Histogram, RequestId, WindowId};
+
+/// Everything measured in a stretch of time; two of them merge into the measurement of both.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Snapshot {
+    /// One per (request, window) that saw anything, ordered by key.
+    pub cells: Vec<Cell>,
+    /// One per [`crate::Objective`] of the layout, or empty.
+    pub objectives: Vec<ObjectiveCount>,
+    /// By second of the intended start, ascending.
+    pub series: Vec<Second>,
+    /// What the generator says of itself.
+    pub health: Health,
+}
+
+/// What was measured for one request name in one window.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Cell {
+    /// Which request.
+    pub request: RequestId,
+    /// Which window.
+    pub window: WindowId,
+    /// The counts.
+    pub counts: Counts,
+    /// Latency from the intended start, complete requests.
+    pub latency: Histogram,
+    /// Latency from the intended start, complete and not failed (`of: Succeeded`).
+    pub succeeded: Histogram,
+    /// Service time: latency from the actual send, complete requests.
+    pub service: Histogram,
+    /// Name resolution, where it took place.
+    pub dns: Histogram,
+    /// TCP handshake, where it took place.
+    pub connect: Histogram,
+    /// TLS handshake, where it took place.
+    pub tls: Histogram,
+    /// Time to first byte.
+    pub first_byte: Histogram,
+}
+
+/// Counts of one cell. `complete + incomplete` is the latency population and the denominator of rates.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Counts {
+    /// Handed to the kernel: what a server's own count is compared with.
+    pub sent: u64,
+    /// Failed before anything was sent (DNS, Connect, TLS), or never sent.
+    pub not_sent: u64,
+    /// Complete responses, whatever their status.
+    pub complete: u64,
+    /// Without a complete response: incomplete, not sent, unsent or unfinished.
+    pub incomplete: u64,
+    /// Of `incomplete`: in flight when the run ended.
+    pub unfinished: u64,
+    /// Of `not_sent`: due within the run, but never sent.
+    pub unsent: u64,
+    /// Failed requests, all classes.
+    pub failed: u64,
+    /// Failed requests by class.
+    pub classes: BTreeMap<ErrorClass, u64>,
+    /// Complete responses by status.
+    pub statuses: BTreeMap<u16, u64>,
+    /// Response bytes read.
+    pub received: u64,
+}
+
+/// One objective's counters.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ObjectiveCount {
+    /// Requests in scope.
+    pub total: u64,
+    /// Of them, bad.
+    pub bad: u64,
+}
+
+/// One second of the run, by intended start.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Second {
+    /// Seconds since the start of the run.
+    pub second: u32,
+    /// Requests that were due (open model), or begun (closed model).
+    pub asked: u64,
+    /// Handed to the kernel.
+    pub sent: u64,
+    /// Failed.
+    pub failed: u64,
+    /// One per objective, or empty.
+    pub objectives: Vec<ObjectiveCount>,
+    /// Latencies of complete requests at the coarse scale 3 (error ≤ 4.4 %): for charts, never for verdicts.
+    pub latency: Histogram,
+    /// Complete, incomplete: what percentiles of this second are ranked in.
+    pub complete: u64,
+    /// See [`Counts::incomplete`].
+    pub incomplete: u64,
+}
+
+/// What the generator says of itself.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Health {
+    /// Open model: sent minus intended of judged requests. Closed: how late waits ended.
+    pub lateness: Histogram,
+    /// Arrivals (open model) that were due in the judged part.
+    pub due: u64,
+    /// Of `due`, sent.
+    pub delivered: u64,
+    /// Wall time covered, nanoseconds times workers.
+    pub wall: u64,
+    /// Of `wall`, throttled by the cgroup's CPU quota.
+    pub throttled: u64,
+    /// Connections that failed since the generator ran out of local ports.
+    pub no_ports: u64,
+    /// Connections that failed since the generator ran out of file descriptors.
+    pub no_descriptors: u64,
+    /// Connections opened.
+    pub connections: u64,
+    /// Iterations finished (closed model), or arrivals served.
+    pub iterations: u64,
+}

@@ -1,0 +1,11 @@
+//! Says what load is due when, and how it is cut into shares. Pure: no clock, no IO, no async.
+//!
+//! `plimsoll-api` lowers a LoadTest to a [`Plan`]; every worker computes its [`Share`] from its index; the engine asks the share
+//! when users start and stop (closed model, `users.rs`) or when arrivals are due (open model, `arrivals.rs`).
+
+mod model;
+
+pub use model::{
+    Connections, ConnectionsPer, Distribution, HttpVersion, Load, Plan, Preflight, Ramp, RunId, Share, Stride, Target,
+    Tls, PLAN_VERSION,
+};
