@@ -108,8 +108,10 @@ pub struct Second {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Health {
-    /// Open model: sent minus intended of judged requests. Closed: how late waits ended.
+    /// Open model: sent minus intended of judged requests that were sent.
     pub lateness: Histogram,
+    /// Closed model: how late judged waits ended.
+    pub waits: Histogram,
     /// Arrivals (open model) that were due in the judged part.
     pub due: u64,
     /// Of `due`, sent.
