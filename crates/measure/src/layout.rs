@@ -78,4 +78,24 @@ impl Layout {
     pub fn is_judged(&self, window: WindowId) -> bool {
         self.windows.get(usize::from(window.0)).is_some_and(|w| w.judged)
     }
+
+    /// The judged stretches of a window, or of all of them, in order: nanoseconds since the start, `[start, end)`.
+    #[must_use]
+    pub fn judged_spans(&self, window: Option<WindowId>) -> Vec<(u64, u64)> {
+        let windows = self
+            .windows
+            .iter()
+            .enumerate()
+            .filter(|(at, w)| w.judged && window.is_none_or(|window| usize::from(window.0) == *at));
+        let mut spans: Vec<(u64, u64)> = windows.flat_map(|(_, w)| w.spans.iter().copied()).collect();
+        spans.sort_unstable();
+        spans
+    }
+
+    /// Nanoseconds of the judged stretches of a window, or of all of them, up to a moment of the run.
+    #[must_use]
+    pub fn judged_time(&self, window: Option<WindowId>, until: u64) -> u64 {
+        let spans = self.judged_spans(window);
+        spans.iter().fold(0, |sum, (start, end)| sum.saturating_add((*end).min(until).saturating_sub(*start)))
+    }
 }

@@ -3,14 +3,19 @@
 //! The engine calls [`Recorder::record`] on each core and [`Recorder::take`] once a second; whoever collects adds the
 //! [`Snapshot`]s with [`Snapshot::merge`]. `plimsoll-slo` judges the sum. Counting rules: design, "Counting".
 
+mod bounds;
 mod buckets;
 mod histogram;
 mod layout;
+mod merge;
 mod parts;
 mod percentile;
 mod recorder;
 mod sample;
+mod seconds;
+mod series;
 mod snapshot;
+mod tally;
 
 pub use histogram::{Histogram, SCALE};
 pub use layout::{Bad, Layout, Objective, Window};
@@ -18,4 +23,5 @@ pub use parts::{HistogramError, HistogramParts};
 pub use percentile::{Percentile, rank};
 pub use recorder::Recorder;
 pub use sample::{End, ErrorClass, RequestId, Sample, Split, WindowId};
+pub use series::{coalesce, merge_series};
 pub use snapshot::{Cell, Counts, Health, ObjectiveCount, Second, Snapshot};

@@ -70,6 +70,33 @@ pub enum End {
     Unsent,
 }
 
+impl End {
+    /// Whether a byte of the request was handed to the kernel.
+    #[inline]
+    #[must_use]
+    pub fn was_sent(self) -> bool {
+        !matches!(self, Self::NotSent(_) | Self::Unsent)
+    }
+
+    /// Status code of a complete response.
+    #[inline]
+    #[must_use]
+    pub fn status(self) -> Option<u16> {
+        if let Self::Complete { status, .. } = self { Some(status) } else { None }
+    }
+
+    /// Class of a failed request. What was not finished, or never sent, failed as Timeout.
+    #[inline]
+    #[must_use]
+    pub fn error(self) -> Option<ErrorClass> {
+        match self {
+            Self::Complete { error, .. } => error,
+            Self::Incomplete(class) | Self::NotSent(class) => Some(class),
+            Self::Unfinished | Self::Unsent => Some(ErrorClass::Timeout),
+        }
+    }
+}
+
 /// Durations inside one request in nanoseconds; 0 where the phase did not take place (kept-alive connection, no TLS).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Split {

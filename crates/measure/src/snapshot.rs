@@ -1,10 +1,10 @@
-//! Counts and histograms of a stretch of a run; all fields add up. Made by `recorder.rs`, carried by `crates/session`.
+//! Counts and histograms of a stretch of a run; all fields add up (`merge.rs`). Made by `recorder.rs`, carried by `crates/session`.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ErrorClass, Histogram, RequestId, WindowId};
+use crate::{ErrorClass, Histogram, Layout, RequestId, WindowId};
 
 /// Everything measured in a stretch of time; two of them merge into the measurement of both.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -114,7 +114,7 @@ pub struct Health {
     pub waits: Histogram,
     /// Arrivals (open model) that were due in the judged part.
     pub due: u64,
-    /// Of `due`, sent.
+    /// Of `due`, sent, or tried and refused by the target (DNS, Connect, TLS); the others were left undone.
     pub delivered: u64,
     /// Wall time covered, nanoseconds times workers.
     pub wall: u64,
@@ -128,4 +128,58 @@ pub struct Health {
     pub connections: u64,
     /// Iterations finished (closed model), or arrivals served.
     pub iterations: u64,
+}
+
+impl Snapshot {
+    /// The cells of one request name, or of all, in one window, or in all judged ones: the scope of an SLO.
+    pub fn select<'a>(
+        &'a self,
+        layout: &'a Layout,
+        request: Option<RequestId>,
+        window: Option<WindowId>,
+    ) -> impl Iterator<Item = &'a Cell> + 'a {
+        self.cells.iter().filter(move |cell| {
+            request.is_none_or(|request| cell.request == request)
+                && window.map_or_else(|| layout.is_judged(cell.window), |window| cell.window == window)
+        })
+    }
+
+    /// Counts of a scope; without request and window, of the whole judged part (`summary`).
+    #[must_use]
+    pub fn counts(&self, layout: &Layout, request: Option<RequestId>, window: Option<WindowId>) -> Counts {
+        sum(self.select(layout, request, window).map(|cell| &cell.counts))
+    }
+
+    /// One of the histograms of a scope, e.g. `|cell| &cell.latency`.
+    #[must_use]
+    pub fn histogram(
+        &self,
+        layout: &Layout,
+        request: Option<RequestId>,
+        window: Option<WindowId>,
+        which: impl Fn(&Cell) -> &Histogram,
+    ) -> Histogram {
+        let mut merged = Histogram::new();
+        self.select(layout, request, window).for_each(|cell| merged.merge(which(cell)));
+        merged
+    }
+
+    /// Counts of the whole run, warm-up and cool-down included (`summary.total`).
+    #[must_use]
+    pub fn total(&self) -> Counts {
+        sum(self.cells.iter().map(|cell| &cell.counts))
+    }
+
+    /// Whether `sent` is what the target must have received: nothing was in flight when the run ended. A lost worker makes it inexact too.
+    #[must_use]
+    pub fn is_exact(&self) -> bool {
+        self.cells.iter().all(|cell| cell.counts.unfinished == 0)
+    }
+}
+
+fn sum<'a>(counts: impl Iterator<Item = &'a Counts>) -> Counts {
+    counts.fold(Counts::default(), |mut total, counts| {
+        total.merge(counts);
+        total
+    })
 }

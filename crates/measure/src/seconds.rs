@@ -1,0 +1,113 @@
+//! The per-second series while it grows. A request belongs to the second of its intended start, which may be long past when it ends, so
+//! several seconds are open at once. Filled by `recorder.rs`; folded and merged by `series.rs`.
+
+use crate::{Histogram, ObjectiveCount, Sample, Second};
+
+/// Nanoseconds of a second.
+const SECOND: u64 = 1_000_000_000;
+
+/// Scale of the series' histograms.
+const COARSE: i32 = 3;
+
+/// The seconds that saw something since the last take.
+#[derive(Debug)]
+pub(crate) struct Seconds {
+    /// In use: the first `open` of these; the others are kept for reuse.
+    slots: Vec<Slot>,
+    open: usize,
+    /// Where the last one was found.
+    last: usize,
+    objectives: usize,
+}
+
+/// One open second.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    second: u32,
+    pub(crate) asked: u64,
+    sent: u64,
+    failed: u64,
+    complete: u64,
+    incomplete: u64,
+    pub(crate) objectives: Vec<ObjectiveCount>,
+    latency: Histogram,
+}
+
+impl Seconds {
+    pub(crate) fn new(objectives: usize) -> Self {
+        Self { slots: vec![Slot::new(objectives)], open: 0, last: 0, objectives }
+    }
+
+    /// The slot of a moment, opened if need be.
+    #[inline]
+    pub(crate) fn at(&mut self, nanos: u64) -> &mut Slot {
+        let second = u32::try_from(nanos / SECOND).unwrap_or(u32::MAX);
+        if self.last >= self.open || self.slots[self.last].second != second {
+            self.last = self.find(second);
+        }
+        &mut self.slots[self.last]
+    }
+
+    fn find(&mut self, second: u32) -> usize {
+        // The latest seconds are the likely ones.
+        if let Some(at) = self.slots[..self.open].iter().rposition(|slot| slot.second == second) {
+            return at;
+        }
+        if self.open == self.slots.len() {
+            self.slots.push(Slot::new(self.objectives));
+        }
+        self.slots[self.open].second = second;
+        self.open += 1;
+        self.open - 1
+    }
+
+    /// The series since the last take, ascending.
+    pub(crate) fn take(&mut self) -> Vec<Second> {
+        let mut series: Vec<Second> = self.slots[..self.open].iter_mut().map(Slot::take).collect();
+        series.sort_unstable_by_key(|second| second.second);
+        self.open = 0;
+        series
+    }
+}
+
+impl Slot {
+    fn new(objectives: usize) -> Self {
+        Self {
+            second: 0,
+            asked: 0,
+            sent: 0,
+            failed: 0,
+            complete: 0,
+            incomplete: 0,
+            objectives: vec![ObjectiveCount::default(); objectives],
+            latency: Histogram::at_scale(COARSE),
+        }
+    }
+
+    /// Counts a sample whose latency falls into this scale-8 bucket; its objectives are counted by the caller.
+    #[inline]
+    pub(crate) fn record(&mut self, sample: &Sample, bucket: i32) {
+        self.sent += u64::from(sample.end.was_sent());
+        self.failed += u64::from(sample.end.error().is_some());
+        if sample.end.status().is_some() {
+            self.complete += 1;
+            self.latency.record_in(bucket, sample.latency);
+        } else {
+            self.incomplete += 1;
+        }
+    }
+
+    fn take(&mut self) -> Second {
+        let take = std::mem::take::<u64>;
+        Second {
+            second: self.second,
+            asked: take(&mut self.asked),
+            sent: take(&mut self.sent),
+            failed: take(&mut self.failed),
+            objectives: crate::bounds::take(&mut self.objectives),
+            latency: self.latency.take(),
+            complete: take(&mut self.complete),
+            incomplete: take(&mut self.incomplete),
+        }
+    }
+}
