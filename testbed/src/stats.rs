@@ -1,0 +1,64 @@
+//! The counts of a server as they are shown: by `GET /__stats` (`control.rs`) and to the process it runs in.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+/// Everything counted since the start or the last reset.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Stats {
+    /// The server's start in microseconds of Unix time; the log's arrivals count from here.
+    pub started_at_us: u64,
+    /// Connections, over all listeners.
+    pub connections: Connections,
+    /// Requests that could not be read as HTTP/1.1; they belong to no path.
+    pub bad_requests: u64,
+    /// Whether the log of durations was too small for all requests.
+    pub log_truncated: bool,
+    /// Counts by path. Paths beyond the ten thousandth are counted under their route.
+    pub paths: BTreeMap<String, PathStats>,
+}
+
+impl Stats {
+    /// Requests received on all paths.
+    pub fn received(&self) -> u64 {
+        self.paths.values().map(|path| path.received).sum()
+    }
+}
+
+/// Counts of connections.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Connections {
+    /// Accepted since the start or the last reset.
+    pub accepted: u64,
+    /// Open now.
+    pub open: u64,
+    /// The most that were open at once.
+    pub peak: u64,
+}
+
+/// Counts of one path.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PathStats {
+    /// Requests whose head and body have arrived.
+    pub received: u64,
+    /// Complete answers by status.
+    pub answered: BTreeMap<u16, u64>,
+    /// Requests answered by a reset.
+    pub reset: u64,
+    /// Requests whose answer was cut off by a law.
+    pub truncated: u64,
+    /// Requests that found no client any more, or whose server stopped.
+    pub abandoned: u64,
+    /// Requests being served now.
+    pub in_flight: u64,
+    /// The most that were served at once.
+    pub peak_in_flight: u64,
+    /// Bytes of the requests: head and body in HTTP/1.1, the body alone in HTTP/2.
+    pub bytes_in: u64,
+    /// Bytes of the answers, as far as they were written, counted in the same way.
+    pub bytes_out: u64,
+}
