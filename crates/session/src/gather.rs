@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
-use plimsoll_measure::Snapshot;
+use plimsoll_measure::{Snapshot, coalesce};
 use plimsoll_plan::Plan;
 
 use crate::{Final, StartFailure};
+
+/// Most points of a run's series: seconds for an hour, then two seconds each, then four ([`coalesce`]).
+pub const SERIES_POINTS: u32 = 3600;
 
 /// State of one run, fed by the workers' messages.
 #[derive(Clone, Debug)]
@@ -215,7 +218,9 @@ impl Gather {
         if replaces {
             self.restart_with(index);
         }
-        Arc::make_mut(&mut self.merged).merge(delta);
+        let merged = Arc::make_mut(&mut self.merged);
+        merged.merge(delta);
+        coalesce(&mut merged.series, SERIES_POINTS);
         Ok(if replaces { Applied::Restarted } else { Applied::Merged })
     }
 
@@ -260,7 +265,7 @@ impl Gather {
         }
     }
 
-    /// The sum of all deltas, with its per-second series.
+    /// The sum of all deltas, with its per-second series ([`SERIES_POINTS`]).
     #[must_use]
     pub fn merged(&self) -> &Arc<Snapshot> {
         &self.merged

@@ -1,0 +1,83 @@
+//! Versions, figures and small messages that `client.rs` and `server.rs` share; `proto/plimsoll.v1.proto` documents them.
+
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+
+use crate::{FailureKind, Final, RunKey, StartFailure, Stop, proto};
+
+/// Version of the protocol that this code speaks; as an operator, also the one before.
+pub const PROTOCOL: u32 = 1;
+
+/// Round trips before a worker is ready.
+pub(crate) const PROBES: u32 = 8;
+
+/// Pings keep a dead peer from going unnoticed for more than the sum of both.
+pub(crate) const PING_EVERY: Duration = Duration::from_secs(2);
+pub(crate) const PING_PATIENCE: Duration = Duration::from_secs(3);
+
+/// Who a worker says it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HelloInfo {
+    /// The LoadTestRun.
+    pub run: RunKey,
+    /// Which share: the Job's completion index.
+    pub index: u32,
+    /// UID of the pod.
+    pub pod_uid: String,
+    /// [`plan_hash`] of the plan's text.
+    pub plan_hash: String,
+}
+
+/// SHA-256 of a plan's text, lower-case hex: what workers compare.
+#[must_use]
+pub fn plan_hash(json: &[u8]) -> String {
+    Sha256::digest(json).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The version to speak with a worker of version `theirs`.
+pub(crate) fn agree(theirs: u32) -> Result<u32, String> {
+    let oldest = PROTOCOL.saturating_sub(1).max(1);
+    if (oldest..=PROTOCOL).contains(&theirs) {
+        return Ok(theirs);
+    }
+    Err(format!(
+        "the worker speaks protocol {theirs}, this operator {oldest} to {PROTOCOL}; use the worker image of this operator's release"
+    ))
+}
+
+pub(crate) fn write_failed(cause: &StartFailure) -> proto::Failed {
+    let kind = match cause.kind {
+        FailureKind::TargetUnreachable => proto::failed::Kind::TargetUnreachable,
+        FailureKind::DataDiffers => proto::failed::Kind::DataDiffers,
+        FailureKind::InvalidPlan => proto::failed::Kind::InvalidPlan,
+    };
+    proto::Failed { kind: kind.into(), message: cause.message.clone() }
+}
+
+pub(crate) fn read_failed(message: proto::Failed) -> StartFailure {
+    let kind = match message.kind() {
+        proto::failed::Kind::TargetUnreachable => FailureKind::TargetUnreachable,
+        proto::failed::Kind::DataDiffers => FailureKind::DataDiffers,
+        proto::failed::Kind::InvalidPlan => FailureKind::InvalidPlan,
+    };
+    StartFailure { kind, message: message.message }
+}
+
+pub(crate) fn write_final(last: &Final, last_seq: u64) -> proto::Final {
+    let stopped = last.stopped.as_ref();
+    proto::Final {
+        last_seq,
+        skew: last.skew,
+        threads: last.threads,
+        stopped: stopped.map(|stop| proto::Stop { reason: stop.reason.clone(), at_once: stop.at_once }),
+    }
+}
+
+pub(crate) fn read_final(message: proto::Final) -> Final {
+    Final { skew: message.skew, threads: message.threads, stopped: message.stopped.map(read_stop) }
+}
+
+pub(crate) fn read_stop(message: proto::Stop) -> Stop {
+    Stop { reason: message.reason, at_once: message.at_once }
+}

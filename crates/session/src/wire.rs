@@ -1,0 +1,259 @@
+//! Snapshots as protocol messages and back, and the cutting of large ones. Used by `outbox.rs` (worker) and `server.rs`.
+
+use plimsoll_measure::{
+    Cell, Counts, ErrorClass, Health, Histogram, HistogramError, HistogramParts, Layout, ObjectiveCount,
+    RequestId, Second, Snapshot, WindowId,
+};
+use prost::Message;
+
+use crate::proto;
+
+/// Largest message of the protocol, bytes.
+pub const MAX_MESSAGE: usize = 4 << 20;
+
+/// Room for what surrounds cells and seconds in a message.
+const ENVELOPE: usize = 4 << 10;
+
+/// Why a snapshot of a worker cannot be taken.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum WireError {
+    /// An index points outside the plan's layout.
+    #[error("snapshot names {what} {index}, but the plan has {count}")]
+    Index {
+        /// `request`, `window` or `status`.
+        what: &'static str,
+        /// The number that came.
+        index: u32,
+        /// How many there are.
+        count: usize,
+    },
+    /// Counters of another plan.
+    #[error("snapshot has {got} objectives, but the plan has {want}")]
+    Objectives {
+        /// How many came.
+        got: usize,
+        /// How many the plan has.
+        want: usize,
+    },
+    /// More error classes than there are.
+    #[error("snapshot has {0} error classes, but there are {all}", all = ErrorClass::ALL.len())]
+    Classes(usize),
+    /// A histogram of another version, or nonsense.
+    #[error(transparent)]
+    Histogram(#[from] HistogramError),
+}
+
+/// Cuts a snapshot into messages of at most `limit` bytes, in order; at least one, even of an empty snapshot.
+///
+/// A cell or second that alone is over the limit is sent alone.
+pub(crate) fn encode(snapshot: &Snapshot, limit: usize) -> Vec<proto::Snapshot> {
+    let room = limit.saturating_sub(ENVELOPE);
+    let mut parts = Vec::new();
+    let mut part = proto::Snapshot {
+        objectives: snapshot.objectives.iter().map(objective).collect(),
+        health: Some(health(&snapshot.health)),
+        ..proto::Snapshot::default()
+    };
+    let mut size = part.encoded_len();
+    let mut fits = |part: &mut proto::Snapshot, more: usize| {
+        // Tag and length of an embedded message take at most 6 bytes.
+        let full = size + more + 6 > room && !(part.cells.is_empty() && part.series.is_empty());
+        if full {
+            parts.push(std::mem::take(part));
+            size = 0;
+        }
+        size += more + 6;
+    };
+    for cell in snapshot.cells.iter().map(cell) {
+        fits(&mut part, cell.encoded_len());
+        part.cells.push(cell);
+    }
+    for second in snapshot.series.iter().map(second) {
+        fits(&mut part, second.encoded_len());
+        part.series.push(second);
+    }
+    parts.push(part);
+    parts
+}
+
+/// Reads a snapshot of a run with this layout.
+///
+/// # Errors
+/// When it does not fit the layout; nothing of it may be counted then.
+pub(crate) fn decode(message: &proto::Snapshot, layout: &Layout) -> Result<Snapshot, WireError> {
+    Ok(Snapshot {
+        cells: message.cells.iter().map(|cell| read_cell(cell, layout)).collect::<Result<_, _>>()?,
+        objectives: read_objectives(&message.objectives, layout)?,
+        series: message.series.iter().map(|second| read_second(second, layout)).collect::<Result<_, _>>()?,
+        health: message.health.as_ref().map_or_else(|| Ok(Health::default()), read_health)?,
+    })
+}
+
+fn histogram(histogram: &Histogram) -> Option<proto::Histogram> {
+    if histogram.is_empty() {
+        return None;
+    }
+    let HistogramParts { shift, zero, sum, sum_high, min, max, buckets } = histogram.to_parts();
+    let shift = u32::try_from(shift).unwrap_or(u32::MAX);
+    Some(proto::Histogram { shift, zero, sum, sum_high, min, max, buckets })
+}
+
+fn read_histogram(message: Option<&proto::Histogram>) -> Result<Histogram, HistogramError> {
+    let Some(message) = message else { return Ok(Histogram::default()) };
+    Histogram::from_parts(&HistogramParts {
+        shift: u64::from(message.shift),
+        zero: message.zero,
+        sum: message.sum,
+        sum_high: message.sum_high,
+        min: message.min,
+        max: message.max,
+        buckets: message.buckets.clone(),
+    })
+}
+
+fn objective(count: &ObjectiveCount) -> proto::ObjectiveCount {
+    proto::ObjectiveCount { total: count.total, bad: count.bad }
+}
+
+fn read_objectives(
+    counts: &[proto::ObjectiveCount],
+    layout: &Layout,
+) -> Result<Vec<ObjectiveCount>, WireError> {
+    let (got, want) = (counts.len(), layout.objectives.len());
+    if got != 0 && got != want {
+        return Err(WireError::Objectives { got, want });
+    }
+    Ok(counts.iter().map(|count| ObjectiveCount { total: count.total, bad: count.bad }).collect())
+}
+
+fn cell(cell: &Cell) -> proto::Cell {
+    proto::Cell {
+        request: u32::from(cell.request.0),
+        window: u32::from(cell.window.0),
+        counts: Some(counts(&cell.counts)),
+        latency: histogram(&cell.latency),
+        succeeded: histogram(&cell.succeeded),
+        service: histogram(&cell.service),
+        dns: histogram(&cell.dns),
+        connect: histogram(&cell.connect),
+        tls: histogram(&cell.tls),
+        first_byte: histogram(&cell.first_byte),
+    }
+}
+
+fn read_cell(message: &proto::Cell, layout: &Layout) -> Result<Cell, WireError> {
+    Ok(Cell {
+        request: RequestId(small("request", message.request, layout.requests.len())?),
+        window: WindowId(small("window", message.window, layout.windows.len())?),
+        counts: message.counts.as_ref().map_or_else(|| Ok(Counts::default()), read_counts)?,
+        latency: read_histogram(message.latency.as_ref())?,
+        succeeded: read_histogram(message.succeeded.as_ref())?,
+        service: read_histogram(message.service.as_ref())?,
+        dns: read_histogram(message.dns.as_ref())?,
+        connect: read_histogram(message.connect.as_ref())?,
+        tls: read_histogram(message.tls.as_ref())?,
+        first_byte: read_histogram(message.first_byte.as_ref())?,
+    })
+}
+
+/// An index below `count`.
+fn small(what: &'static str, index: u32, count: usize) -> Result<u16, WireError> {
+    let small = u16::try_from(index).ok().filter(|small| usize::from(*small) < count);
+    small.ok_or(WireError::Index { what, index, count })
+}
+
+fn counts(counts: &Counts) -> proto::Counts {
+    let class = |class: &ErrorClass| counts.classes.get(class).copied().unwrap_or_default();
+    proto::Counts {
+        sent: counts.sent,
+        not_sent: counts.not_sent,
+        complete: counts.complete,
+        incomplete: counts.incomplete,
+        unfinished: counts.unfinished,
+        unsent: counts.unsent,
+        failed: counts.failed,
+        classes: if counts.classes.is_empty() {
+            Vec::new()
+        } else {
+            ErrorClass::ALL.iter().map(class).collect()
+        },
+        statuses: counts.statuses.iter().map(|(status, n)| (u32::from(*status), *n)).collect(),
+        received: counts.received,
+    }
+}
+
+fn read_counts(message: &proto::Counts) -> Result<Counts, WireError> {
+    if message.classes.len() > ErrorClass::ALL.len() {
+        return Err(WireError::Classes(message.classes.len()));
+    }
+    let classes = ErrorClass::ALL.into_iter().zip(message.classes.iter().copied()).filter(|(_, n)| *n > 0);
+    let status = |(status, n): (&u32, &u64)| Ok((small("status", *status, 1000)?, *n));
+    Ok(Counts {
+        sent: message.sent,
+        not_sent: message.not_sent,
+        complete: message.complete,
+        incomplete: message.incomplete,
+        unfinished: message.unfinished,
+        unsent: message.unsent,
+        failed: message.failed,
+        classes: classes.collect(),
+        statuses: message.statuses.iter().map(status).collect::<Result<_, WireError>>()?,
+        received: message.received,
+    })
+}
+
+fn second(second: &Second) -> proto::Second {
+    proto::Second {
+        second: second.second,
+        asked: second.asked,
+        sent: second.sent,
+        failed: second.failed,
+        objectives: second.objectives.iter().map(objective).collect(),
+        latency: histogram(&second.latency),
+        complete: second.complete,
+        incomplete: second.incomplete,
+    }
+}
+
+fn read_second(message: &proto::Second, layout: &Layout) -> Result<Second, WireError> {
+    Ok(Second {
+        second: message.second,
+        asked: message.asked,
+        sent: message.sent,
+        failed: message.failed,
+        objectives: read_objectives(&message.objectives, layout)?,
+        latency: read_histogram(message.latency.as_ref())?,
+        complete: message.complete,
+        incomplete: message.incomplete,
+    })
+}
+
+fn health(health: &Health) -> proto::Health {
+    proto::Health {
+        lateness: histogram(&health.lateness),
+        waits: histogram(&health.waits),
+        due: health.due,
+        delivered: health.delivered,
+        wall: health.wall,
+        throttled: health.throttled,
+        no_ports: health.no_ports,
+        no_descriptors: health.no_descriptors,
+        connections: health.connections,
+        iterations: health.iterations,
+    }
+}
+
+fn read_health(message: &proto::Health) -> Result<Health, WireError> {
+    Ok(Health {
+        lateness: read_histogram(message.lateness.as_ref())?,
+        waits: read_histogram(message.waits.as_ref())?,
+        due: message.due,
+        delivered: message.delivered,
+        wall: message.wall,
+        throttled: message.throttled,
+        no_ports: message.no_ports,
+        no_descriptors: message.no_descriptors,
+        connections: message.connections,
+        iterations: message.iterations,
+    })
+}
