@@ -3,9 +3,20 @@
 //! `plimsoll-api` lowers a LoadTest to a [`Plan`]; every worker computes its [`Share`] from its index; the engine asks the share
 //! when users start and stop (closed model, `users.rs`) or when arrivals are due (open model, `arrivals.rs`).
 
+mod arrivals;
+mod check;
+mod curve;
+#[cfg(test)]
+mod fixtures;
 mod model;
+mod split;
+mod users;
 
+pub use arrivals::{Arrival, Arrivals};
+pub use check::PlanError;
 pub use model::{
-    Connections, ConnectionsPer, Distribution, HttpVersion, Load, Plan, Preflight, Ramp, RunId, Share, Stride, Target,
-    Tls, PLAN_VERSION,
+    Connections, ConnectionsPer, Distribution, HttpVersion, Load, PLAN_VERSION, Plan, Preflight, Ramp, RunId,
+    Share, Stride, Target, Tls,
 };
+pub use split::SplitError;
+pub use users::{Interval, UserLife};
