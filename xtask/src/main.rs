@@ -1,0 +1,108 @@
+//! `cargo xtask`: builds, checks, measures and tests everything beside what Cargo does by itself. The work is in `lib.rs`.
+
+use anyhow::Result;
+use clap::{Args, Parser, Subcommand};
+
+use xtask::binaries::Profile;
+use xtask::cluster::Cluster;
+use xtask::{generate, image, suite, tools};
+
+/// Builds, checks and tests Plimsoll beyond what Cargo does by itself.
+///
+/// Programs, images and the cluster live in $PLIMSOLL_CACHE (by default ~/.cache/plimsoll), outside of the work tree.
+/// Set KUBECONFIG to use a cluster of your own, KUBEBUILDER_ASSETS to use etcd and kube-apiserver of your own.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    command: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Install Debian packages and build Kubernetes, CoreDNS, Helm and cargo-deny, only what is missing
+    ///
+    /// From nothing it takes about a quarter of an hour on two cores, and seconds when all is cached. It needs Go for
+    /// what is built and root for packages; without them it names what it skips. With CI=true that is an error.
+    Tools,
+    /// Start and stop a real Kubernetes of one node: kubelet, containers, kube-proxy, DNS
+    #[command(subcommand)]
+    Cluster(ClusterTask),
+    /// Build the container images and import them into our own cluster, if it is up
+    ///
+    /// One static program from scratch each: plimsoll-operator, plimsoll-worker, plimsoll-testbed, tagged with the
+    /// version. buildah builds them; the archives can be loaded by docker and podman too.
+    Image(ImageArgs),
+    /// Write the committed files that are made from others: CRDs, and the chart's copies
+    Generate(GenerateArgs),
+    /// Check and test everything; installs what that needs
+    ///
+    /// The tests on a real cluster bring it up, and take it down again if it was not up before. What cannot run on this
+    /// machine is named as SKIPPED; with CI=true nothing may be skipped.
+    Test(TestArgs),
+}
+
+#[derive(Subcommand)]
+enum ClusterTask {
+    /// Bring it up, about ten seconds; says so and does nothing if it is up or KUBECONFIG names another
+    Up,
+    /// Take it down, or what a crash or a reboot left of it
+    Down,
+    /// Show what runs and how to reach it
+    Status,
+}
+
+#[derive(Args)]
+struct ImageArgs {
+    /// Compile without optimisation, in seconds instead of minutes
+    #[arg(long)]
+    dev: bool,
+}
+
+#[derive(Args)]
+struct GenerateArgs {
+    /// Change nothing, fail if something would change
+    #[arg(long)]
+    check: bool,
+}
+
+#[derive(Args)]
+struct TestArgs {
+    /// Only formatting, lints and the tests that need no cluster: under a minute once built
+    #[arg(long)]
+    fast: bool,
+    /// Leave the cluster up at the end
+    #[arg(long, conflicts_with = "fast")]
+    keep: bool,
+    /// Only tests whose names contain this, without the other checks
+    filter: Option<String>,
+}
+
+fn main() -> Result<()> {
+    match Cli::parse().command {
+        Task::Tools => tools::install(),
+        Task::Cluster(ClusterTask::Up) => Cluster::up().and_then(|cluster| show(&cluster)),
+        Task::Cluster(ClusterTask::Down) => Cluster::down(),
+        Task::Cluster(ClusterTask::Status) => status(),
+        Task::Image(ImageArgs { dev }) => image::all(if dev { Profile::Dev } else { Profile::Release }),
+        Task::Generate(GenerateArgs { check: false }) => generate::all(),
+        Task::Generate(GenerateArgs { check: true }) => generate::check(),
+        Task::Test(TestArgs { fast, keep, filter }) => suite::run(suite::Options { fast, keep, filter }),
+    }
+}
+
+/// Prints how to reach the cluster.
+fn show(cluster: &Cluster) -> Result<()> {
+    println!("\n    export KUBECONFIG={}", cluster.kubeconfig().display());
+    println!("    {} get nodes", tools::find("kubectl")?.display());
+    Ok(())
+}
+
+fn status() -> Result<()> {
+    for (name, pid, alive) in Cluster::processes()? {
+        println!("{name:<26}{pid:>8}  {}", if alive { "runs" } else { "is gone" });
+    }
+    let cluster = Cluster::find()?;
+    println!("node: {}", if cluster.ready() { "Ready" } else { "not Ready" });
+    show(&cluster)
+}
