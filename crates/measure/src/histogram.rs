@@ -7,10 +7,8 @@ use crate::buckets::{bucket_of, middle, upper_bound};
 /// Buckets per octave are 2^SCALE; bucket `i` holds values in `(2^(i/256), 2^((i+1)/256)]` seconds.
 pub const SCALE: i32 = 8;
 
-const PAGE_BITS: i32 = 6;
-const PAGE: usize = 1 << PAGE_BITS;
-
-type Page = [u64; PAGE];
+/// Counters are allocated in steps of this many.
+const STEP: i32 = 64;
 
 /// Durations in nanoseconds, counted in buckets of seconds, with exact count, sum, minimum and maximum beside them.
 ///
@@ -24,14 +22,15 @@ pub struct Histogram {
     sum: u128,
     min: u64,
     max: u64,
-    /// Number of the first page; page `p` holds buckets `p * PAGE ..`.
+    /// Index of the first counter.
     first: i32,
-    pages: Vec<Option<Box<Page>>>,
+    /// From the lowest bucket seen to the highest, in whole steps.
+    counters: Vec<u64>,
 }
 
 impl Default for Histogram {
     fn default() -> Self {
-        Self { shift: 0, count: 0, zero: 0, sum: 0, min: u64::MAX, max: 0, first: 0, pages: Vec::new() }
+        Self { shift: 0, count: 0, zero: 0, sum: 0, min: u64::MAX, max: 0, first: 0, counters: Vec::new() }
     }
 }
 
@@ -70,31 +69,27 @@ impl Histogram {
 
     #[inline]
     fn add(&mut self, index: i32, n: u64) {
-        // A page before the first one wraps to a number that is out of range.
-        let at = (index >> PAGE_BITS).wrapping_sub(self.first) as usize;
-        if let Some(Some(page)) = self.pages.get_mut(at) {
-            let slot = &mut page[index as usize % PAGE];
-            *slot = slot.saturating_add(n);
+        // An index before the first one wraps to a number that is out of range.
+        if let Some(counter) = self.counters.get_mut(index.wrapping_sub(self.first) as usize) {
+            *counter = counter.saturating_add(n);
         } else {
-            self.add_page(index, n);
+            self.widen(index);
+            self.add(index, n);
         }
     }
 
+    /// Makes room for a bucket that lies outside of those counted so far.
     #[cold]
-    fn add_page(&mut self, index: i32, n: u64) {
-        let page = index >> PAGE_BITS;
-        if self.pages.is_empty() {
-            self.first = page;
+    fn widen(&mut self, index: i32) {
+        let first = index - index.rem_euclid(STEP);
+        if self.counters.is_empty() {
+            self.first = first;
         }
-        let before = (self.first - page).max(0) as usize;
-        self.pages.splice(0..0, std::iter::repeat_with(|| None).take(before));
-        self.first = self.first.min(page);
-        let at = (page - self.first) as usize;
-        if self.pages.len() <= at {
-            self.pages.resize_with(at + 1, || None);
-        }
-        let slot = &mut self.pages[at].get_or_insert_with(|| Box::new([0; PAGE]))[index as usize % PAGE];
-        *slot = slot.saturating_add(n);
+        let before = (self.first - first).max(0) as usize;
+        self.counters.splice(0..0, std::iter::repeat_n(0, before));
+        self.first = self.first.min(first);
+        let end = (first + STEP - self.first) as usize;
+        self.counters.resize(end.max(self.counters.len()), 0);
     }
 
     /// Adds another histogram. Unequal scales become the coarser of the two.
@@ -104,7 +99,7 @@ impl Histogram {
         }
         if self.is_empty() {
             self.shift = other.shift;
-            self.pages.clear();
+            self.counters.clear();
         } else if self.shift < other.shift {
             *self = self.downscale(other.scale());
         }
@@ -133,22 +128,14 @@ impl Histogram {
     /// Everything recorded so far; this one starts afresh and keeps its memory.
     #[must_use]
     pub fn take(&mut self) -> Self {
-        let mut taken = Self { shift: self.shift, ..Self::default() };
-        if self.is_empty() {
-            return taken;
-        }
-        for (at, page) in (0..).zip(&mut self.pages) {
-            let Some(page) = page.as_mut().filter(|page| page.iter().any(|n| *n > 0)) else { continue };
-            if taken.pages.is_empty() {
-                taken.first = self.first + at;
-            }
-            taken.pages.resize_with((self.first + at - taken.first) as usize, || None);
-            taken.pages.push(Some(Box::new(std::mem::replace(page, [0; PAGE]))));
-        }
-        (taken.count, taken.zero, taken.sum) = (self.count, self.zero, self.sum);
-        (taken.min, taken.max) = (self.min, self.max);
-        (self.count, self.zero, self.sum, self.min, self.max) = (0, 0, 0, u64::MAX, 0);
-        taken
+        let filled = |n: &u64| *n > 0;
+        let start = self.counters.iter().position(filled).unwrap_or_default();
+        let end = self.counters.iter().rposition(filled).map_or(start, |last| last + 1);
+        let counters = self.counters[start..end].to_vec();
+        self.counters[start..end].fill(0);
+        let emptied = Self { shift: self.shift, first: self.first, ..Self::default() };
+        let kept = Self { counters: std::mem::take(&mut self.counters), ..emptied };
+        Self { counters, first: kept.first + start as i32, ..std::mem::replace(self, kept) }
     }
 
     /// Whether nothing was recorded.
@@ -201,10 +188,7 @@ impl Histogram {
 
     /// Filled buckets as `(index, count)`, ascending. Index `i` is `(2^(i/2^scale), 2^((i+1)/2^scale)]` seconds.
     pub fn buckets(&self) -> impl Iterator<Item = (i32, u64)> + '_ {
-        (self.first..).zip(&self.pages).flat_map(|(number, page)| {
-            let first = number << PAGE_BITS;
-            page.iter().flat_map(move |page| (first..).zip(page.iter().copied())).filter(|(_, n)| *n > 0)
-        })
+        (self.first..).zip(self.counters.iter().copied()).filter(|(_, n)| *n > 0)
     }
 
     /// Upper bound of a bucket of this histogram's scale, nanoseconds.
