@@ -1,1 +1,15 @@
-//! Under construction.
+//! Defines the resources, translates them to the domain and a verdict to a status. Pure: no client, no clock, no async.
+//!
+//! A manifest takes this way: [`read()`] checks it against the CRDs' own schemas, [`lower()`] resolves it to a plan, and when the
+//! run is judged, [`mod@status`] says it in the words of [`v1alpha1`]. The operator and the command line use the same functions.
+
+mod crds;
+mod quantity;
+mod read;
+pub mod v1alpha1;
+mod yaml;
+
+pub use crds::crds;
+pub use quantity::{GoDuration, LatencyBound, ParseError, Rate, Share, Statistic, StatusMatch, Users};
+pub use read::{Document, Object, Position, Problem, Set, Source, read, read_with};
+pub use yaml::to_yaml;

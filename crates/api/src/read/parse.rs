@@ -1,0 +1,161 @@
+//! YAML text to values and the positions of their keys and values. YAML 1.2: `yes` and `on` are texts.
+
+use std::collections::HashMap;
+
+use saphyr::{LoadableYamlNode, MarkedYaml, Marker, Scalar, YamlData};
+use serde_json::{Map, Number, Value};
+
+use super::path::Path;
+
+/// A place in a text, both from 1.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Position {
+    /// Line.
+    pub line: usize,
+    /// Column, in characters.
+    pub column: usize,
+}
+
+/// Where the keys and values of a document stand, by displayed path.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Positions {
+    /// Key (if it has one) and value.
+    places: HashMap<String, (Option<Position>, Position)>,
+}
+
+impl Positions {
+    /// Where a value begins, or the nearest value around it that was written.
+    pub(super) fn value(&self, path: &str) -> Option<Position> {
+        self.nearest(path).map(|(_, value)| value)
+    }
+
+    /// Where the key of a value begins.
+    pub(super) fn key(&self, path: &str) -> Option<Position> {
+        self.nearest(path).map(|(key, value)| key.unwrap_or(value))
+    }
+
+    fn nearest(&self, path: &str) -> Option<(Option<Position>, Position)> {
+        let mut path = path;
+        loop {
+            if let Some(place) = self.places.get(path) {
+                return Some(*place);
+            }
+            path = &path[..path.rfind(['.', '['])?];
+        }
+    }
+}
+
+/// A text that is not the YAML of a manifest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct NotYaml {
+    pub(super) position: Position,
+    pub(super) path: String,
+    pub(super) message: String,
+}
+
+/// All documents of a text; empty ones are left out.
+pub(super) fn parse(text: &str) -> Result<Vec<(Value, Positions)>, NotYaml> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let nodes = MarkedYaml::load_from_str(text).map_err(|wrong| NotYaml {
+        position: position(*wrong.marker()),
+        path: String::new(),
+        message: format!("not YAML: {}", wrong.info()),
+    })?;
+    let mut documents = Vec::new();
+    for node in nodes {
+        let mut positions = Positions::default();
+        let value = convert(&node, None, &Path::default(), &mut positions)?;
+        match value {
+            Value::Null => {}
+            Value::Object(_) => documents.push((value, positions)),
+            _ => {
+                return Err(NotYaml {
+                    position: position(node.span.start),
+                    path: String::new(),
+                    message: "a document is a map of apiVersion, kind, metadata and spec".to_owned(),
+                });
+            }
+        }
+    }
+    Ok(documents)
+}
+
+/// One value, as `--set` and tests write it.
+///
+/// # Errors
+/// Says why the text is not one YAML value.
+pub(crate) fn parse_value(text: &str) -> Result<Value, String> {
+    let nodes = MarkedYaml::load_from_str(text).map_err(|wrong| wrong.info().to_owned())?;
+    match nodes.as_slice() {
+        [] => Ok(Value::Null),
+        [node] => {
+            convert(node, None, &Path::default(), &mut Positions::default()).map_err(|wrong| wrong.message)
+        }
+        _ => Err("more than one document".to_owned()),
+    }
+}
+
+fn position(marker: Marker) -> Position {
+    Position { line: marker.line(), column: marker.col() + 1 }
+}
+
+fn convert(
+    node: &MarkedYaml<'_>,
+    key: Option<Position>,
+    path: &Path,
+    positions: &mut Positions,
+) -> Result<Value, NotYaml> {
+    let here = position(node.span.start);
+    positions.places.insert(path.to_string(), (key, here));
+    let wrong = |message: String| NotYaml { position: here, path: path.to_string(), message };
+    Ok(match &node.data {
+        YamlData::Value(scalar) => scalar_value(scalar).map_err(wrong)?,
+        YamlData::Sequence(items) => {
+            let items = items.iter().enumerate();
+            items
+                .map(|(at, item)| convert(item, None, &path.index(at), positions))
+                .collect::<Result<_, _>>()?
+        }
+        YamlData::Mapping(entries) => {
+            let mut map = Map::new();
+            for (key, value) in entries {
+                let name = field_name(key).ok_or_else(|| NotYaml {
+                    position: position(key.span.start),
+                    path: path.to_string(),
+                    message: "a field name must be a text".to_owned(),
+                })?;
+                let value = convert(value, Some(position(key.span.start)), &path.field(&name), positions)?;
+                map.insert(name, value);
+            }
+            Value::Object(map)
+        }
+        YamlData::Tagged(tag, _) => {
+            return Err(wrong(format!("the tag {tag} means nothing here: remove it")));
+        }
+        YamlData::Representation(..) | YamlData::Alias(_) | YamlData::BadValue => {
+            return Err(wrong("not a value that its tag allows".to_owned()));
+        }
+    })
+}
+
+fn field_name(key: &MarkedYaml<'_>) -> Option<String> {
+    match &key.data {
+        YamlData::Value(Scalar::String(name)) => Some(name.to_string()),
+        YamlData::Value(Scalar::Integer(number)) => Some(number.to_string()),
+        YamlData::Value(Scalar::Boolean(word)) => Some(word.to_string()),
+        _ => None,
+    }
+}
+
+fn scalar_value(scalar: &Scalar<'_>) -> Result<Value, String> {
+    Ok(match scalar {
+        Scalar::Null => Value::Null,
+        Scalar::Boolean(word) => Value::Bool(*word),
+        Scalar::Integer(number) => Value::from(*number),
+        Scalar::FloatingPoint(number) => match Number::from_f64(number.into_inner()) {
+            Some(number) => Value::Number(number),
+            None => return Err(format!("{number} is not a number that JSON knows")),
+        },
+        Scalar::String(text) => Value::from(text.as_ref()),
+    })
+}

@@ -1,0 +1,124 @@
+//! Checks texts against the patterns of the CRDs, in words instead of regular expressions.
+
+use crate::quantity::{bound, duration, rate, share};
+use crate::v1alpha1::patterns;
+use crate::{GoDuration, LatencyBound, Rate, Share, Statistic, StatusMatch};
+
+/// What is wrong with a text that must match a pattern; nothing if the pattern is not one of ours.
+pub(super) fn check(pattern: &str, text: &str) -> Option<String> {
+    let quantity = match pattern {
+        duration::PATTERN => text.parse::<GoDuration>().err(),
+        rate::PATTERN => text.parse::<Rate>().err(),
+        share::PATTERN => text.parse::<Share>().err(),
+        bound::STATISTIC => text.parse::<Statistic>().err(),
+        bound::BOUND => text.parse::<LatencyBound>().err(),
+        bound::STATUS => text.parse::<StatusMatch>().err(),
+        _ => {
+            let (holds, wanted) = word(pattern, text)?;
+            return (!holds).then(|| format!("{text:?} is not {wanted}"));
+        }
+    };
+    quantity.map(|wrong| wrong.to_string())
+}
+
+/// Whether a text matches, and what would.
+fn word(pattern: &str, text: &str) -> Option<(bool, &'static str)> {
+    let all = |allowed: fn(char) -> bool| !text.is_empty() && text.chars().all(allowed);
+    let ends = |allowed: fn(char) -> bool| text.starts_with(allowed) && text.ends_with(allowed);
+    let plain = |c: char| c.is_ascii_alphanumeric();
+    Some(match pattern {
+        patterns::URL => (is_url(text), "a URL such as http://checkout.shop:8080"),
+        patterns::VARIABLE => (
+            all(|c| c.is_ascii_alphanumeric() || c == '_') && !text.starts_with(|c: char| c.is_ascii_digit()),
+            "a name of letters, digits and _ that does not begin with a digit",
+        ),
+        patterns::KEY => {
+            (all(|c| c.is_ascii_alphanumeric() || "-._".contains(c)), "a key of letters, digits, -, . and _")
+        }
+        patterns::WINDOW => (
+            all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-') && ends(plain),
+            "a name of lower-case letters, digits and -",
+        ),
+        patterns::SLO => (
+            all(|c| c.is_ascii_alphanumeric() || "-._".contains(c)) && ends(plain),
+            "a name of letters, digits, -, . and _ that begins and ends with a letter or digit",
+        ),
+        patterns::METHOD => (all(|c| c.is_ascii_uppercase()), "a method in capitals, such as GET"),
+        patterns::PATH => (
+            (text.starts_with('/') || text.starts_with("${")) && !text.contains(['\n', '\r']),
+            "a path; it begins with /",
+        ),
+        patterns::WORKLOAD => (
+            ["Deployment", "StatefulSet", "DaemonSet"].contains(&text),
+            "one of Deployment, StatefulSet, DaemonSet",
+        ),
+        patterns::QUANTITY => (is_quantity(text), "a Kubernetes quantity such as 500m or 256Mi"),
+        _ => return None,
+    })
+}
+
+fn is_url(text: &str) -> bool {
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    rest.is_some_and(|rest| {
+        !rest.is_empty() && !rest.starts_with(['/', '?', '#']) && !rest.contains(char::is_whitespace)
+    })
+}
+
+fn is_quantity(text: &str) -> bool {
+    let number = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit = &text[number.len()..];
+    let units = ["", "m", "k", "M", "G", "T", "P", "Ki", "Mi", "Gi", "Ti", "Pi"];
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
+    let digits =
+        |s: &str, most: usize| (1..=most).contains(&s.len()) && s.bytes().all(|b| b.is_ascii_digit());
+    units.contains(&unit) && digits(whole, 15) && digits(fraction, 9)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn patterns_of(schema: &serde_json::Value, found: &mut Vec<String>) {
+        match schema {
+            serde_json::Value::Object(map) => {
+                found.extend(map.get("pattern").and_then(|p| p.as_str()).map(str::to_owned));
+                map.values().for_each(|v| patterns_of(v, found));
+            }
+            serde_json::Value::Array(items) => items.iter().for_each(|v| patterns_of(v, found)),
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn every_pattern_of_the_crds_is_checked() {
+        let mut found = Vec::new();
+        for crd in crate::crds() {
+            patterns_of(&serde_json::to_value(crd.spec.versions).unwrap(), &mut found);
+        }
+        assert!(found.len() > 20);
+        for pattern in found {
+            // No pattern of ours matches a line end.
+            assert!(check(&pattern, "\n").is_some(), "{pattern}");
+        }
+    }
+
+    #[test]
+    fn words() {
+        for (pattern, good, bad) in [
+            (patterns::URL, "https://a.b/c?d", "ftp://a"),
+            (patterns::URL, "http://[::1]:80", "http:///x"),
+            (patterns::VARIABLE, "a_1", "1a"),
+            (patterns::KEY, "users.csv", "a/b"),
+            (patterns::WINDOW, "burst-2", "Burst"),
+            (patterns::SLO, "p99-9", "-p99"),
+            (patterns::METHOD, "PATCH", "get"),
+            (patterns::PATH, "/a b", "a"),
+            (patterns::WORKLOAD, "DaemonSet", "Job"),
+            (patterns::QUANTITY, "1.5Gi", "1.5 Gi"),
+            (patterns::QUANTITY, "2", "Mi"),
+        ] {
+            assert_eq!(check(pattern, good), None, "{good}");
+            assert!(check(pattern, bad).is_some(), "{bad}");
+        }
+    }
+}

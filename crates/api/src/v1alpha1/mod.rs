@@ -1,0 +1,54 @@
+//! The resources `plimsoll.dev/v1alpha1` as users write them. Their doc comments are what `kubectl explain` prints.
+//!
+//! Optional fields have no schema default (a default would change stored specs when it changes); `lower` fills them in.
+
+mod load_test;
+mod outputs;
+pub(crate) mod patterns;
+mod policy;
+mod profile;
+mod rules;
+mod run;
+mod scenario;
+mod slo;
+mod status;
+mod target;
+mod vars;
+mod workers;
+
+pub use load_test::{LoadTest, LoadTestSpec};
+pub use outputs::{Otlp, PrometheusServer, Results, Telemetry, Traces, VolumeClaim};
+pub use policy::{
+    ByOutcome, Concurrency, OnEdit, OnWorkerLoss, Rollout, RunPolicy, Schedule, Trigger, Validity,
+};
+pub use profile::{
+    ArrivalStage, Arrivals, ClusterLoadProfile, ClusterLoadProfileSpec, Distribution, LoadProfile,
+    LoadProfileSpec, Preset, Profile, ProfileKind, ProfileRef, Shape, Stage,
+};
+pub use run::{LoadTestRun, LoadTestRunSpec, Overrides, TargetOverride, TestRef, WorkersOverride};
+pub use scenario::{Expect, Http, Scenario, Step, Task, Wait};
+pub use slo::{
+    Abort, Aggregate, ErrorRate, Latency, OnNoData, Population, PrometheusQuery, QueryRange, RelativeTo,
+    Severity, Slo, StatusRate, Throughput, TimeoutRate,
+};
+pub use status::{
+    Delivery, HistoryEntry, LoadTestRunStatus, LoadTestStatus, Phase, RunResults, SloOutcome, SloStatus,
+    Span, Summary, Total, Verdict, WorkerCounts,
+};
+pub use target::{
+    CertificateAuthority, ClientCertificate, Connections, ConnectionsPer, HttpVersion, NameRef, Preflight,
+    Resolve, Target, Tls,
+};
+pub use vars::{KeyRef, ValueFrom, Var};
+pub use workers::{Resources, Workers};
+
+/// API group.
+pub const GROUP: &str = "plimsoll.dev";
+/// API version.
+pub const VERSION: &str = "v1alpha1";
+/// `apiVersion` of every resource of ours.
+pub const API_VERSION: &str = "plimsoll.dev/v1alpha1";
+/// Longest name of a LoadTest.
+pub const LONGEST_TEST_NAME: usize = 40;
+/// Longest name of a LoadTestRun: its Job's pods are named after it.
+pub const LONGEST_RUN_NAME: usize = 52;

@@ -1,0 +1,59 @@
+//! Where metrics are read and where results, metrics and traces go. Accepted; `lower/notices.rs` says what is not yet acted on.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::patterns;
+use crate::Share;
+
+/// Where metrics are read that SLOs query.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct PrometheusServer {
+    /// A server named in the operator's configuration, which holds its credentials. Default: the operator's default server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63))]
+    pub server: Option<String>,
+}
+
+/// Where metrics and traces are written.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Telemetry {
+    /// An OpenTelemetry receiver.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub otlp: Option<Otlp>,
+    /// Traces of the requests.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traces: Option<Traces>,
+}
+
+/// An OpenTelemetry receiver.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Otlp {
+    /// URL of its gRPC endpoint, such as http://otel-collector.monitoring:4317.
+    #[schemars(length(max = 2048), regex(pattern = patterns::URL))]
+    pub endpoint: String,
+}
+
+/// Traces of the requests.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Traces {
+    /// Share of the requests that are traced, such as 1%.
+    pub ratio: Share,
+}
+
+/// Where full results are kept.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Results {
+    /// A PersistentVolumeClaim of the namespace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub volume_claim: Option<VolumeClaim>,
+}
+
+/// A PersistentVolumeClaim.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct VolumeClaim {
+    /// Its name.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+}
