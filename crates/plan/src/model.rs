@@ -201,3 +201,20 @@ pub struct Stride {
     /// Distance between members; at least 1.
     pub step: u64,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures::{SECOND, closed, open, ramp};
+
+    #[test]
+    fn a_plan_survives_its_config_map() {
+        for plan in [
+            closed(vec![ramp(u64::MAX, 0, 4)], SECOND),
+            open(vec![ramp(SECOND, 9, 9)], SECOND, Distribution::Poisson),
+        ] {
+            let text = serde_json::to_string(&plan).unwrap();
+            assert_eq!(serde_json::from_str::<Plan>(&text).unwrap(), plan);
+        }
+    }
+}

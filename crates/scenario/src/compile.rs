@@ -53,13 +53,16 @@ pub(crate) struct HttpProgram {
     pub(crate) target: Vec<Segment>,
     /// The user's own `host` header.
     pub(crate) host: Option<Vec<Segment>>,
-    /// Names in lower case; defaults included, `host` and `content-length` not.
-    pub(crate) headers: Vec<(String, Vec<Segment>)>,
+    /// Defaults included, `host` and `content-length` not.
+    pub(crate) headers: Vec<Header>,
     pub(crate) body: Vec<Segment>,
     pub(crate) expect: Vec<StatusRange>,
     pub(crate) timeout: u64,
     pub(crate) redirects: u16,
 }
+
+/// Name in lower case, and value.
+pub(crate) type Header = (String, Vec<Segment>);
 
 /// A stretch of a part.
 #[derive(Clone, Debug)]
@@ -194,7 +197,7 @@ impl Compiler<'_> {
     }
 
     /// The user's `host`, if any, and all other headers: defaults, then the user's.
-    fn headers(&mut self, at: &str, step: &HttpStep) -> (Option<Vec<Segment>>, Vec<(String, Vec<Segment>)>) {
+    fn headers(&mut self, at: &str, step: &HttpStep) -> (Option<Vec<Segment>>, Vec<Header>) {
         let mut host = None;
         let mut headers = Vec::new();
         let given = |name: &str| step.headers.iter().any(|h| h.name.eq_ignore_ascii_case(name));

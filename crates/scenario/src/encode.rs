@@ -26,13 +26,13 @@ pub(crate) fn text(text: &str, encoding: Encoding, out: &mut Vec<u8>) -> Result<
     match encoding {
         Encoding::Target => target(text.as_bytes(), out),
         Encoding::Query => {
-            text.bytes().for_each(|b| if unreserved(b) { out.push(b) } else { percent(b, out) })
+            text.bytes().for_each(|b| if unreserved(b) { out.push(b) } else { percent(b, out) });
         }
         Encoding::Header => {
             if let Some(control) = text.bytes().find(|b| (*b < b' ' && *b != b'\t') || *b == 0x7f) {
                 let what =
                     if matches!(control, b'\n' | b'\r') { "a line break" } else { "a control character" };
-                return Err(Failure(format!("a header value may not hold {what}")));
+                return Err(Failure(format!("a header value may not hold {what}; remove it")));
             }
             out.extend_from_slice(text.as_bytes());
         }
@@ -164,7 +164,7 @@ mod tests {
     #[test]
     fn headers_refuse_line_breaks() {
         let error = super::text("a\r\nx: y", Encoding::Header, &mut Vec::new()).unwrap_err();
-        assert_eq!(error.0, "a header value may not hold a line break");
+        assert_eq!(error.0, "a header value may not hold a line break; remove it");
         assert!(super::text("a\0", Encoding::Header, &mut Vec::new()).is_err());
         assert_eq!(encoded("tab\tü", Encoding::Header), "tab\tü");
     }

@@ -15,6 +15,8 @@ mod rng;
 mod sequence;
 mod slot;
 mod template;
+#[cfg(test)]
+mod tests;
 
 pub use bind::{Bound, CompiledAction, CompiledScenario, CompiledStep, CompiledTask, Origin, Tasks};
 pub use compile::{Program, compile};

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::Origin;
-use crate::compile::{HttpProgram, Segment};
+use crate::compile::{Header, HttpProgram};
 use crate::encode::{self, Encoding};
 use crate::error::{BindError, RenderError};
 use crate::model::Vars;
@@ -119,7 +119,7 @@ impl PartRows {
                 row
             }
         };
-        let header = |(name, value): &(String, Vec<Segment>)| Ok((name.clone(), Row::bind(value, vars)?));
+        let header = |(name, value): &Header| Ok((name.clone(), Row::bind(value, vars)?));
         Ok(Self {
             target: Row::bind(&program.target, vars)?,
             authority,

@@ -49,7 +49,7 @@ impl Row {
                             .first()
                             .map_or(String::new(), |name| format!(" (the value of vars.{name})"));
                         BindError::Unfit { at: at.to_string(), message: format!("{}{of}", failure.0) }
-                    })?
+                    })?;
                 }
             }
         }

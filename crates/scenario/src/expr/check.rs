@@ -24,7 +24,7 @@ const FUNCTIONS: [(&str, &str); 4] = [
 
 /// Told when something cannot be used in a request.
 const USABLE: &str =
-    "here are: vars.NAME, pick(list), randInt(min, max), randString(length), uuid(), + and literals";
+    "usable are vars.NAME, pick(list), randInt(min, max), randString(length), uuid(), + and literals";
 
 /// Resolves and type-checks an expression; constant parts are computed.
 pub(crate) fn check(expr: &Expr, scope: &Scope<'_>) -> Result<(Code, Type), Fault> {
@@ -97,7 +97,7 @@ fn resolve(expr: &Expr, scope: &Scope<'_>) -> Result<(Code, Type), Fault> {
 }
 
 fn unusable(expr: &Expr, what: &str) -> Fault {
-    Fault::new(expr.offset, format!("{what} cannot be used in a request; usable {USABLE}"))
+    Fault::new(expr.offset, format!("{what} cannot be used in a request; {USABLE}"))
 }
 
 fn unknown_name(name: &str, expr: &Expr, scope: &Scope<'_>) -> Fault {
@@ -113,7 +113,7 @@ fn unknown_name(name: &str, expr: &Expr, scope: &Scope<'_>) -> Fault {
     }
     let roots = FUNCTIONS.iter().map(|(function, _)| *function).chain(["vars", "true", "false", "null"]);
     let closest = did_you_mean(name, roots);
-    let remedy = if closest.is_some() { String::new() } else { format!("; usable {USABLE}") };
+    let remedy = if closest.is_some() { String::new() } else { format!("; {USABLE}") };
     Fault { closest, ..Fault::new(expr.offset, format!("unknown name \"{name}\"{remedy}")) }
 }
 
@@ -161,7 +161,7 @@ fn add(left: &Expr, right: &Expr, expr: &Expr, scope: &Scope<'_>) -> Result<(Cod
 fn call(name: &str, args: &[Expr], expr: &Expr, scope: &Scope<'_>) -> Result<(Code, Type), Fault> {
     let Some((_, usage)) = FUNCTIONS.iter().find(|(function, _)| *function == name) else {
         let closest = did_you_mean(name, FUNCTIONS.iter().map(|(function, _)| *function));
-        let remedy = if closest.is_some() { String::new() } else { format!("; usable {USABLE}") };
+        let remedy = if closest.is_some() { String::new() } else { format!("; {USABLE}") };
         return Err(Fault {
             closest,
             ..Fault::new(expr.offset, format!("unknown function \"{name}\"{remedy}"))
@@ -172,7 +172,7 @@ fn call(name: &str, args: &[Expr], expr: &Expr, scope: &Scope<'_>) -> Result<(Co
     let mut argument = |wanted: &Type| match taken.next() {
         None => Err(Fault::new(expr.offset, format!("too few arguments; write {usage}"))),
         Some(((_, kind), arg)) if !kind.may_be(wanted) => {
-            Err(Fault::new(arg.offset, format!("{usage} takes a {wanted} here, not a {kind}")))
+            Err(Fault::new(arg.offset, format!("{usage} takes {wanted} here, not {kind}")))
         }
         Some(((code, kind), _)) => Ok((Box::new(code), kind)),
     };

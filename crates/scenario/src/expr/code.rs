@@ -221,7 +221,7 @@ pub(crate) fn rand_int(min: i64, span: u64, rng: &mut Rng) -> i64 {
 /// Appends lower-case letters and digits, two from every 64 random bits (bias under 10⁻⁸).
 #[inline]
 pub(crate) fn rand_string(length: usize, out: &mut Vec<u8>, rng: &mut Rng) {
-    let letter = |half: u64| LETTERS[((half & 0xffff_ffff) * 36 >> 32) as usize];
+    let letter = |half: u64| LETTERS[(((half & 0xffff_ffff) * 36) >> 32) as usize];
     for _ in 0..length / 2 {
         let bits = rng.bits();
         out.extend_from_slice(&[letter(bits), letter(bits >> 32)]);

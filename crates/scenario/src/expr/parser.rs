@@ -232,7 +232,8 @@ impl<'a> Parser<'a> {
 
     fn name(&mut self, name: String, offset: usize) -> Result<Expr, Fault> {
         if name == "in" || RESERVED.contains(&name.as_str()) {
-            return Err(Fault::new(offset, format!("\"{name}\" is a reserved word")));
+            let closest = (name == "var").then(|| "vars".to_owned());
+            return Err(Fault { closest, ..Fault::new(offset, format!("\"{name}\" is a reserved word")) });
         }
         self.take()?;
         let kind = match name.as_str() {
