@@ -1,9 +1,26 @@
 //! Judges snapshots and query results. Pure: no clock, no IO, no async.
 //!
-//! The operator and `plimsoll run` call the same functions: [`judge`] at the end, and every second on the counts so far for aborts.
+//! The operator and `plimsoll run` call the same functions: [`judge`] at the end, and [`live`] every second on the counts so far.
 
+mod drift;
+mod evaluate;
+mod judge;
+mod latency;
+mod live;
 mod model;
+mod query;
+mod rates;
+mod recovery;
+mod scope;
+pub mod text;
+mod validity;
+
+pub use judge::judge;
+pub use latency::stat_name;
+pub use live::live;
 
 pub use model::{
-    Facts, Judgement, Kind, Outcome, Query, Reason, Severity, Slo, SloResult, Stat, Tally, Validity, Verdict, WorkerLossPolicy,
+    Facts, Judgement, Kind, Outcome, Query, Reason, Severity, Slo, SloResult, Stat, Tally, Validity, Verdict,
+    WorkerLossPolicy,
 };
+pub use rates::class_name;

@@ -1,0 +1,54 @@
+//! Decides every second whether a run is to be stopped for an SLO. The end of such a run is judged by `judge.rs`.
+
+use plimsoll_measure::{Layout, Snapshot};
+
+use crate::evaluate::evaluate;
+use crate::scope::Evidence;
+use crate::{Facts, Kind, Outcome, Severity, Slo, Validity, drift};
+
+/// The first SLO that is missed on the counts so far and stops the run for it: its index and its message.
+///
+/// `elapsed` is how much of the run the counts cover, in nanoseconds since its start. Severity Critical stops at once, Error by `abort`,
+/// from `abort.after` into the judged part; both only with enough samples. Warning and Info never stop a run.
+#[must_use]
+pub fn live(
+    slos: &[Slo],
+    validity: &Validity,
+    layout: &Layout,
+    merged: &Snapshot,
+    facts: &Facts,
+    elapsed: u64,
+) -> Option<(usize, String)> {
+    let evidence = Evidence { validity, layout, merged, facts, until: elapsed };
+    let judged = layout.judged_time(None, elapsed);
+    slos.iter().enumerate().find_map(|(at, slo)| {
+        let due = judged > 0 && abort_after(slo).is_some_and(|after| judged >= after);
+        if !due || !is_decidable(slo, &evidence) {
+            return None;
+        }
+        let result = evaluate(slo, &evidence).result;
+        (result.outcome == Outcome::Missed).then_some((at, result.message))
+    })
+}
+
+/// Nanoseconds into the judged part from which on a miss stops the run; none if it never does.
+pub(crate) fn abort_after(slo: &Slo) -> Option<u64> {
+    match slo.severity {
+        Severity::Critical => Some(slo.abort_after.unwrap_or_default()),
+        Severity::Error => slo.abort_after,
+        Severity::Warning | Severity::Info => None,
+    }
+}
+
+/// Whether the counts so far can already say that an SLO is missed: a recovery only when its window is over, a drift after the first tenth,
+/// a query not before the end.
+fn is_decidable(slo: &Slo, evidence: &Evidence) -> bool {
+    match &slo.kind {
+        Kind::ErrorRate { within: Some(_), .. } => {
+            evidence.layout.judged_spans(slo.window).last().is_some_and(|(_, end)| *end <= evidence.until)
+        }
+        Kind::LatencyDrift { .. } => drift::first_tenth(slo, evidence) < evidence.until,
+        Kind::Prometheus { .. } => false,
+        _ => true,
+    }
+}

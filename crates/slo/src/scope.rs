@@ -1,0 +1,117 @@
+//! What the counts say within the scope of one SLO. Read by the kinds: `latency.rs`, `rates.rs`, `recovery.rs`, `drift.rs`, `query.rs`.
+
+use plimsoll_measure::{Counts, Histogram, Layout, Snapshot};
+
+use crate::text;
+use crate::{Facts, Kind, Outcome, Reason, Slo, SloResult, Stat, Tally, Validity};
+
+/// Everything that a judgement reads.
+#[derive(Clone, Copy)]
+pub(crate) struct Evidence<'a> {
+    pub(crate) validity: &'a Validity,
+    pub(crate) layout: &'a Layout,
+    pub(crate) merged: &'a Snapshot,
+    pub(crate) facts: &'a Facts,
+    /// Nanoseconds of the run that are covered by the counts.
+    pub(crate) until: u64,
+}
+
+/// What one SLO comes to: its result, and the reason if that is Unknown.
+pub(crate) struct Finding {
+    pub(crate) result: SloResult,
+    pub(crate) unknown: Option<Reason>,
+}
+
+impl Evidence<'_> {
+    /// Counts of the requests in scope.
+    pub(crate) fn counts(&self, slo: &Slo) -> Counts {
+        self.merged.counts(self.layout, slo.request, slo.window)
+    }
+
+    /// Latencies of the complete requests in scope.
+    pub(crate) fn latencies(&self, slo: &Slo, succeeded_only: bool) -> Histogram {
+        self.merged.histogram(self.layout, slo.request, slo.window, |cell| {
+            if succeeded_only { &cell.succeeded } else { &cell.latency }
+        })
+    }
+
+    /// The SLO's own counters; zeros if the plan has none for it.
+    pub(crate) fn tally(&self, slo: &Slo) -> Tally {
+        let count = slo.objective.and_then(|at| self.merged.objectives.get(at)).copied().unwrap_or_default();
+        Tally { total: count.total, bad: count.bad }
+    }
+
+    /// Samples that it takes to judge an SLO: its own figure, or the run's, or `⌈1/(1-q)⌉` for a percentile and 1 for the others.
+    pub(crate) fn min_samples(&self, slo: &Slo) -> u64 {
+        let default = match slo.kind {
+            Kind::Latency { stat: Stat::Percentile(q), .. }
+            | Kind::LatencyDrift { stat: Stat::Percentile(q), .. } => {
+                10_000u64.div_ceil(u64::from(10_000u32.saturating_sub(q).max(1)))
+            }
+            _ => 1,
+        };
+        slo.min_samples.or(self.validity.min_samples).unwrap_or(default)
+    }
+
+    /// Why an SLO cannot be judged on so many samples, if it cannot.
+    pub(crate) fn too_few(&self, slo: &Slo, samples: u64) -> Option<(Reason, String)> {
+        let needed = self.min_samples(slo).max(1);
+        if samples >= needed {
+            return None;
+        }
+        if samples == 0 {
+            return Some((Reason::NoData, "no requests to judge it by".to_owned()));
+        }
+        let message = format!(
+            "{}, but it takes {} to judge it: run longer, or lower validity.minSamples",
+            text::counted(samples, "request"),
+            text::count(needed)
+        );
+        Some((Reason::TooFewSamples, message))
+    }
+}
+
+/// A finding in the making: what all kinds have in common.
+pub(crate) struct Draft<'a> {
+    slo: &'a Slo,
+    bound: String,
+    samples: u64,
+    tally: Option<Tally>,
+    share: Option<String>,
+}
+
+impl<'a> Draft<'a> {
+    pub(crate) fn new(slo: &'a Slo, bound: String, samples: u64) -> Self {
+        Self { slo, bound, samples, tally: None, share: None }
+    }
+
+    /// Adds the counters and the exact share of bad requests.
+    pub(crate) fn counted(self, tally: Tally, share: Option<String>) -> Self {
+        Self { tally: Some(tally), share, ..self }
+    }
+
+    /// It cannot be said, and why.
+    pub(crate) fn unknown(self, (reason, why): (Reason, String)) -> Finding {
+        Finding { unknown: Some(reason), ..self.finish(Outcome::Unknown, None, &why) }
+    }
+
+    /// It holds, or does not; `words` follow the name in the message.
+    pub(crate) fn decided(self, holds: bool, value: String, words: &str) -> Finding {
+        self.finish(if holds { Outcome::Met } else { Outcome::Missed }, Some(value), words)
+    }
+
+    fn finish(self, outcome: Outcome, value: Option<String>, words: &str) -> Finding {
+        let result = SloResult {
+            name: self.slo.name.clone(),
+            severity: self.slo.severity,
+            outcome,
+            value,
+            bound: self.bound,
+            share: self.share,
+            tally: self.tally,
+            samples: self.samples,
+            message: format!("{}: {words}", self.slo.name),
+        };
+        Finding { result, unknown: None }
+    }
+}
