@@ -1,0 +1,138 @@
+//! The run's time: nanoseconds since the agreed start, and a timer that wakes within microseconds of them.
+//!
+//! Tokio's own timers round up to the next millisecond twice; the drivers in `closed.rs` and `open.rs` therefore wait on a
+//! timerfd. Pauses and timeouts of users, which nobody schedules to the microsecond, use tokio's.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
+
+use rustix::time::{
+    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime,
+};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+/// Counts from the agreed start, which may lie in the past or in the future.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Clock {
+    start: Instant,
+}
+
+impl Clock {
+    pub(crate) fn new(start: Instant) -> Self {
+        Self { start }
+    }
+
+    /// Nanoseconds since the start; 0 before it.
+    #[inline]
+    pub(crate) fn now(&self) -> u64 {
+        nanos(Instant::now().saturating_duration_since(self.start))
+    }
+
+    /// Whether an offset has come. Unlike `now() >= offset` this is false for 0 before the start.
+    #[inline]
+    pub(crate) fn has_reached(&self, offset: u64) -> bool {
+        Instant::now().checked_duration_since(self.start).is_some_and(|since| nanos(since) >= offset)
+    }
+
+    /// The moment of an offset; far offsets are clamped to about a century.
+    pub(crate) fn instant(&self, offset: u64) -> Instant {
+        const FAR: u64 = 100 * 365 * 86_400 * 1_000_000_000;
+        self.start + Duration::from_nanos(offset.min(FAR))
+    }
+}
+
+/// Whole nanoseconds of a duration; five centuries at most.
+pub(crate) fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// A timer of the kernel on this thread's event loop.
+#[derive(Debug)]
+pub(crate) struct Timer {
+    fd: AsyncFd<OwnedFd>,
+}
+
+impl Timer {
+    /// Must be called within a runtime.
+    #[expect(
+        deprecated,
+        reason = "its successor is unsafe; an owned descriptor keeps the contract that it asks for"
+    )]
+    pub(crate) fn new() -> io::Result<Self> {
+        let fd = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC)?;
+        Ok(Self { fd: AsyncFd::with_interest(fd, Interest::READABLE)? })
+    }
+
+    /// Returns at once if the deadline has passed. May be dropped and called again with another deadline.
+    pub(crate) async fn sleep_until(&self, deadline: Instant) {
+        if let Err(error) = self.wait(deadline).await {
+            // Not known to happen; the lateness of a coarser timer shows in the result.
+            tracing::warn!(%error, "the precise timer failed; using the coarse one");
+            tokio::time::sleep_until(deadline.into()).await;
+        }
+    }
+
+    async fn wait(&self, deadline: Instant) -> io::Result<()> {
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(());
+            }
+            self.arm(left)?;
+            let mut guard = self.fd.readable().await?;
+            let read = guard.try_io(|fd| {
+                let mut expirations = [0_u8; 8];
+                Ok(rustix::io::read(fd.get_ref(), &mut expirations)?)
+            });
+            if let Ok(read) = read {
+                read?;
+            }
+        }
+    }
+
+    fn arm(&self, left: Duration) -> io::Result<()> {
+        let once = Itimerspec {
+            it_interval: Timespec { tv_sec: 0, tv_nsec: 0 },
+            it_value: Timespec {
+                tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
+                tv_nsec: i64::from(left.subsec_nanos()),
+            },
+        };
+        timerfd_settime(&self.fd, TimerfdTimerFlags::empty(), &once)?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_from_a_start_in_the_past_and_stands_still_before_one_in_the_future() {
+        let past = Clock::new(Instant::now() - Duration::from_secs(2));
+        assert!(past.now() >= 2_000_000_000);
+        let future = Clock::new(Instant::now() + Duration::from_secs(60));
+        assert_eq!(future.now(), 0);
+        assert!(!future.has_reached(0) && past.has_reached(2_000_000_000));
+        assert!(future.instant(u64::MAX) > Instant::now());
+    }
+
+    #[test]
+    fn the_timer_never_wakes_early_and_can_be_rearmed() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let timer = Timer::new().unwrap();
+            for micros in [50, 900, 1_500, 3_000] {
+                let deadline = Instant::now() + Duration::from_micros(micros);
+                timer.sleep_until(deadline).await;
+                assert!(Instant::now() >= deadline);
+            }
+            let long = timer.sleep_until(Instant::now() + Duration::from_secs(3600));
+            assert!(tokio::time::timeout(Duration::from_millis(5), long).await.is_err());
+            let soon = Instant::now() + Duration::from_millis(1);
+            tokio::time::timeout(Duration::from_secs(5), timer.sleep_until(soon)).await.unwrap();
+        });
+    }
+}

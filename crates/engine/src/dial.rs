@@ -1,0 +1,163 @@
+//! Opens one connection: name, TCP, TLS, each timed. Used by `pool.rs` for requests and by `preflight.rs` before the start.
+
+use std::cell::Cell;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use plimsoll_measure::{ErrorClass, Split};
+use plimsoll_plan::HttpVersion;
+use rustls::ClientConfig;
+use rustls_pki_types::ServerName;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+use crate::clock::nanos;
+use crate::io::Io;
+use crate::resolve::{Addresses, Resolver};
+
+/// Where a connection goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Destination {
+    /// Name or address, without brackets.
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    /// The name to send and to verify; no TLS when absent.
+    pub(crate) server_name: Option<ServerName<'static>>,
+    /// Which HTTP to speak.
+    pub(crate) http: HttpVersion,
+}
+
+/// An open connection and what opening it took.
+#[derive(Debug)]
+pub(crate) struct Dialed {
+    pub(crate) io: Io,
+    /// HTTP/2 is to be spoken.
+    pub(crate) h2: bool,
+    pub(crate) split: Split,
+}
+
+/// Why a connection could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DialError {
+    /// The name did not resolve.
+    #[error("resolving {host}: {cause}")]
+    Dns { host: String, cause: String },
+    /// No address took the connection; the last one's cause.
+    #[error("connecting to {address}: {cause}")]
+    Connect { address: SocketAddr, cause: io::Error },
+    /// The handshake failed.
+    #[error("TLS handshake with {address}: {cause}")]
+    Tls { address: SocketAddr, cause: io::Error },
+    /// HTTP/2 was asked for, and the server does not choose it.
+    #[error("{host} does not speak HTTP/2 over TLS; set target.http to Auto or HTTP/1.1")]
+    NoHttp2 { host: String },
+    /// The connection broke before HTTP/2 could be begun on it.
+    #[error("beginning HTTP/2 with {host}: {cause}")]
+    NoPreface { host: String, cause: String },
+}
+
+/// What the generator itself ran out of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exhausted {
+    Ports,
+    Descriptors,
+}
+
+impl DialError {
+    pub(crate) fn class(&self) -> ErrorClass {
+        match self {
+            Self::Dns { .. } => ErrorClass::Dns,
+            Self::Connect { .. } => ErrorClass::Connect,
+            Self::Tls { .. } => ErrorClass::Tls,
+            Self::NoHttp2 { .. } => ErrorClass::Protocol,
+            Self::NoPreface { .. } => ErrorClass::Reset,
+        }
+    }
+
+    /// The generator's own fault, if it is one.
+    pub(crate) fn exhausted(&self) -> Option<Exhausted> {
+        let Self::Connect { cause, .. } = self else { return None };
+        match rustix::io::Errno::from_io_error(cause)? {
+            rustix::io::Errno::ADDRNOTAVAIL => Some(Exhausted::Ports),
+            rustix::io::Errno::MFILE | rustix::io::Errno::NFILE => Some(Exhausted::Descriptors),
+            _ => None,
+        }
+    }
+}
+
+/// Opens connections of one core.
+#[derive(Debug)]
+pub(crate) struct Dialer {
+    resolver: Resolver,
+    tls: Arc<ClientConfig>,
+    /// Successive connections begin at successive addresses, so that all endpoints behind a name get their share.
+    turn: Cell<usize>,
+}
+
+impl Dialer {
+    /// `turn` should differ from core to core.
+    pub(crate) fn new(resolver: Resolver, tls: Arc<ClientConfig>, turn: usize) -> Self {
+        Self { resolver, tls, turn: Cell::new(turn) }
+    }
+
+    /// Opens a connection to the run's target, whose addresses may be remembered.
+    pub(crate) async fn target(&self, to: &Destination) -> Result<Dialed, DialError> {
+        let begun = Instant::now();
+        let found = self.resolver.target(&to.host, to.port).await;
+        self.open(to, begun, found).await
+    }
+
+    /// Opens a connection to another host, where a redirect leads.
+    pub(crate) async fn elsewhere(&self, to: &Destination) -> Result<Dialed, DialError> {
+        let begun = Instant::now();
+        let found = self.resolver.lookup(&to.host, to.port).await;
+        self.open(to, begun, found).await
+    }
+
+    async fn open(
+        &self,
+        to: &Destination,
+        begun: Instant,
+        found: Result<Addresses, String>,
+    ) -> Result<Dialed, DialError> {
+        let addresses = found.map_err(|cause| DialError::Dns { host: to.host.clone(), cause })?;
+        let mut split = Split::default();
+        if to.host.parse::<std::net::IpAddr>().is_err() {
+            split.dns = nanos(begun.elapsed());
+        }
+        let connecting = Instant::now();
+        let (stream, address) = self.connect(&addresses).await?;
+        split.connect = nanos(connecting.elapsed()).max(1);
+        let Some(name) = &to.server_name else {
+            return Ok(Dialed { io: Io::Plain(stream), h2: to.http == HttpVersion::Http2, split });
+        };
+        let shaking = Instant::now();
+        let stream = TlsConnector::from(Arc::clone(&self.tls)).connect(name.clone(), stream).await;
+        let stream = stream.map_err(|cause| DialError::Tls { address, cause })?;
+        split.tls = nanos(shaking.elapsed()).max(1);
+        let h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+        if to.http == HttpVersion::Http2 && !h2 {
+            return Err(DialError::NoHttp2 { host: to.host.clone() });
+        }
+        Ok(Dialed { io: Io::Tls(Box::new(stream)), h2, split })
+    }
+
+    async fn connect(&self, addresses: &[SocketAddr]) -> Result<(TcpStream, SocketAddr), DialError> {
+        let turn = self.turn.get();
+        self.turn.set(turn.wrapping_add(1));
+        let mut last = None;
+        for step in 0..addresses.len() {
+            let address = addresses[turn.wrapping_add(step) % addresses.len()];
+            match TcpStream::connect(address)
+                .await
+                .and_then(|stream| stream.set_nodelay(true).map(|()| stream))
+            {
+                Ok(stream) => return Ok((stream, address)),
+                Err(cause) => last = Some(DialError::Connect { address, cause }),
+            }
+        }
+        Err(last.unwrap_or_else(|| DialError::Dns { host: String::new(), cause: "no address".to_owned() }))
+    }
+}

@@ -1,0 +1,147 @@
+//! One request from its intended start to its sample: what is known so far, and the promise that it is recorded exactly once,
+//! even if its user is dropped in the middle. Filled by `h1/` and `h2.rs`, ended by `request.rs`.
+
+use plimsoll_measure::{End, ErrorClass, RequestId, Sample, Split};
+
+use crate::core::Core;
+
+/// A request under way. All times are nanoseconds since the start of the run.
+#[derive(Debug)]
+pub(crate) struct Flight<'c> {
+    core: &'c Core,
+    request: RequestId,
+    intended: u64,
+    /// The open model's schedule set `intended`; otherwise the request was begun when its user came to it.
+    scheduled: bool,
+    /// First byte handed to the kernel.
+    sent: Option<u64>,
+    /// Last byte of the request written; 0 before.
+    written: u64,
+    /// First byte of the response read; 0 before.
+    answered: u64,
+    split: Split,
+    received: u64,
+    recorded: bool,
+}
+
+impl<'c> Flight<'c> {
+    /// A request that its user begins now; it counts as asked for.
+    pub(crate) fn begun(core: &'c Core, request: RequestId, now: u64) -> Self {
+        core.recorder().asked(now);
+        Self::new(core, request, now, false)
+    }
+
+    /// A request that the schedule asked for at `intended`, and that was counted as asked for then.
+    pub(crate) fn scheduled(core: &'c Core, request: RequestId, intended: u64) -> Self {
+        Self::new(core, request, intended, true)
+    }
+
+    fn new(core: &'c Core, request: RequestId, intended: u64, scheduled: bool) -> Self {
+        Self {
+            core,
+            request,
+            intended,
+            scheduled,
+            sent: None,
+            written: 0,
+            answered: 0,
+            split: Split::default(),
+            received: 0,
+            recorded: false,
+        }
+    }
+
+    pub(crate) fn core(&self) -> &'c Core {
+        self.core
+    }
+
+    /// What opening a connection for this request took.
+    pub(crate) fn opened(&mut self, split: Split) {
+        self.split = Split { first_byte: self.split.first_byte, ..split };
+    }
+
+    /// The time, if it is known without asking: a request that its user begins on an open connection is sent as it begins.
+    #[inline]
+    pub(crate) fn ready(&self, at_once: bool) -> Option<u64> {
+        (at_once && !self.scheduled).then_some(self.intended)
+    }
+
+    /// The kernel took the first byte of a write begun at `now`.
+    #[inline]
+    pub(crate) fn sent(&mut self, now: u64) {
+        if self.sent.is_none() {
+            self.sent = Some(now);
+            self.core.sent_first(now, self.intended);
+        }
+    }
+
+    pub(crate) fn is_sent(&self) -> bool {
+        self.sent.is_some()
+    }
+
+    /// The last byte of the request is written.
+    #[inline]
+    pub(crate) fn written(&mut self, now: u64) {
+        self.written = now;
+    }
+
+    /// Bytes of the response were read.
+    #[inline]
+    pub(crate) fn read(&mut self, now: impl FnOnce() -> u64, bytes: usize) {
+        if self.answered == 0 {
+            self.answered = now().max(1);
+        }
+        self.received += bytes as u64;
+    }
+
+    /// When the first byte of the response was read; 0 before.
+    #[inline]
+    pub(crate) fn answered(&self) -> u64 {
+        self.answered
+    }
+
+    /// The request failed with this class, before or after it was sent.
+    pub(crate) fn fail(self, class: ErrorClass) {
+        let now = self.core.clock.now();
+        let end = if self.is_sent() { End::Incomplete(class) } else { End::NotSent(class) };
+        self.end(end, now);
+    }
+
+    /// Records the request as ended at `now`.
+    #[inline]
+    pub(crate) fn end(mut self, end: End, now: u64) {
+        self.record(end, now);
+    }
+
+    fn record(&mut self, end: End, now: u64) {
+        self.recorded = true;
+        if self.answered != 0 {
+            // A response may begin before the request is written to its end.
+            self.split.first_byte = self.answered.saturating_sub(self.written).max(1);
+        }
+        let lateness = match self.sent {
+            Some(sent) if self.scheduled => sent.saturating_sub(self.intended),
+            _ => 0,
+        };
+        self.core.recorder().record(&Sample {
+            request: self.request,
+            intended: self.intended,
+            latency: now.saturating_sub(self.intended),
+            service: self.sent.map_or(0, |sent| now.saturating_sub(sent)),
+            lateness,
+            split: self.split,
+            received: self.received,
+            end,
+        });
+    }
+}
+
+impl Drop for Flight<'_> {
+    /// Whoever gives up a flight, gives it up unfinished.
+    fn drop(&mut self) {
+        if !self.recorded {
+            let end = if self.is_sent() { End::Unfinished } else { End::Unsent };
+            self.record(end, self.core.clock.now());
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! The handle on a launched share: collects the cores' snapshots and passes on the word to stop. The cores are in `thread.rs`.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use plimsoll_measure::Snapshot;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::Engine;
+use crate::cgroup::Throttle;
+use crate::clock::{Clock, nanos};
+use crate::descriptors;
+use crate::skew::{self, Earliest};
+use crate::thread::{Command, Setup, run};
+
+/// A share being executed. Dropping it ends the traffic at once.
+#[derive(Debug)]
+pub struct Running {
+    cores: Vec<Handle>,
+    earliest: Earliest,
+    fault: Fault,
+    throttle: Throttle,
+    /// Up to when wall time is accounted for.
+    accounted: Instant,
+    /// The accounting ends with the load.
+    over: bool,
+}
+
+/// Why a core could not run, of the first that could not.
+type Fault = Arc<Mutex<Option<String>>>;
+
+#[derive(Debug)]
+struct Handle {
+    commands: mpsc::UnboundedSender<Command>,
+    /// Fired when the load is done; `None` once seen.
+    done: Option<oneshot::Receiver<()>>,
+}
+
+/// Starts one thread per core.
+pub(crate) fn launch(engine: Engine, start: Instant) -> Running {
+    descriptors::raise();
+    let earliest = Earliest::default();
+    let fault = Fault::default();
+    let Engine { lanes, bound, destination, origin, tls, remembered, budget } = engine;
+    let cores = lanes.into_iter().enumerate().map(|(index, share)| {
+        let setup = Setup {
+            share,
+            index,
+            clock: Clock::new(start),
+            bound: Arc::clone(&bound),
+            destination: destination.clone(),
+            origin: origin.clone(),
+            tls: Arc::clone(&tls),
+            remembered: remembered.clone(),
+            budget: budget.clone(),
+            earliest: Arc::clone(&earliest),
+        };
+        start_core(setup, &fault)
+    });
+    let cores = cores.collect();
+    let accounted = start.max(Instant::now());
+    Running { cores, earliest, fault, throttle: Throttle::find(Path::new("/")), accounted, over: false }
+}
+
+fn start_core(setup: Setup, fault: &Fault) -> Handle {
+    let (commands, inbox) = mpsc::unbounded_channel();
+    let (done, is_done) = oneshot::channel();
+    let (note, index) = (Arc::clone(fault), setup.index);
+    let body = move || {
+        if let Err(error) = run(setup, inbox, done) {
+            report(&note, index, &error);
+        }
+    };
+    let thread = std::thread::Builder::new().name(format!("engine-{index}")).spawn(body);
+    if let Err(error) = thread {
+        report(fault, index, &error);
+    }
+    Handle { commands, done: Some(is_done) }
+}
+
+fn report(fault: &Fault, index: usize, error: &std::io::Error) {
+    tracing::error!(%error, core = index, "a core could not run");
+    let mut fault = fault.lock().unwrap_or_else(PoisonError::into_inner);
+    fault.get_or_insert_with(|| format!("core {index} could not run: {error}"));
+}
+
+impl Running {
+    /// Everything that all cores measured since the last call, with the worker's wall and throttled time.
+    pub async fn take(&mut self) -> Snapshot {
+        let replies: Vec<_> = self.cores.iter().map(|core| ask(&core.commands)).collect();
+        let mut merged = Snapshot::default();
+        for reply in replies {
+            // A core that is gone has reported its fault.
+            if let Ok(snapshot) = reply.await {
+                merged.merge(&snapshot);
+            }
+        }
+        self.account(&mut merged);
+        merged
+    }
+
+    fn account(&mut self, merged: &mut Snapshot) {
+        if self.over {
+            return;
+        }
+        self.over = self.cores.iter().all(|core| core.done.is_none());
+        let now = Instant::now();
+        let wall = nanos(now.saturating_duration_since(self.accounted));
+        self.accounted = self.accounted.max(now);
+        merged.health.wall += wall;
+        merged.health.throttled += self.throttle.since_last().min(wall);
+    }
+
+    /// No new work from now on; what is in flight gets the plan's `gracefulStop`.
+    pub fn stop(&self) {
+        self.tell(|| Command::Stop);
+    }
+
+    /// Ends everything at once; what is in flight is unfinished.
+    pub fn kill(&self) {
+        self.tell(|| Command::Kill);
+    }
+
+    fn tell(&self, command: impl Fn() -> Command) {
+        for core in &self.cores {
+            // A core that is gone is as still as can be.
+            let _ = core.commands.send(command());
+        }
+    }
+
+    /// Waits until all cores are done; one last [`Self::take`] then has the rest. May be dropped and called again.
+    pub async fn finished(&mut self) {
+        for core in &mut self.cores {
+            if let Some(done) = &mut core.done {
+                // An error means that the core is gone, which is done as well.
+                let _ = done.await;
+                core.done = None;
+            }
+        }
+    }
+
+    /// This worker's start skew in nanoseconds: its first request, sent minus intended. Nothing before that was sent.
+    #[must_use]
+    pub fn first_sent(&self) -> Option<u64> {
+        skew::of(&self.earliest)
+    }
+
+    /// Why a core could not run, if one could not: its part of the load is missing.
+    #[must_use]
+    pub fn fault(&self) -> Option<String> {
+        self.fault.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+fn ask(commands: &mpsc::UnboundedSender<Command>) -> oneshot::Receiver<Snapshot> {
+    let (reply, answer) = oneshot::channel();
+    // If the core is gone, the answer is an error.
+    let _ = commands.send(Command::Take(reply));
+    answer
+}
