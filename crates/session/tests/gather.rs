@@ -1,0 +1,157 @@
+//! The state of a run, message by message.
+
+mod fixture;
+
+use std::sync::Arc;
+
+use fixture::{plan, requests};
+use plimsoll_measure::Snapshot;
+use plimsoll_session::{Applied, FailureKind, Final, Gather, Refusal, StartFailure, WorkerState};
+
+fn gather(workers: u32) -> Gather {
+    Gather::new(plan(workers))
+}
+
+fn state(gather: &Gather, index: u32) -> WorkerState {
+    gather.worker(index).unwrap().state.clone()
+}
+
+fn sent(gather: &Gather) -> u64 {
+    gather.merged().total().sent
+}
+
+fn unreachable() -> StartFailure {
+    StartFailure { kind: FailureKind::TargetUnreachable, message: "10.0.0.1:80 refused".to_owned() }
+}
+
+#[test]
+fn a_run_goes_from_absent_to_done() {
+    let mut gather = gather(2);
+    assert_eq!(state(&gather, 0), WorkerState::Absent);
+    assert_eq!(gather.hello(0, "a"), Ok(0));
+    assert_eq!(gather.hello(1, "b"), Ok(0));
+    assert_eq!(state(&gather, 0), WorkerState::Connected);
+    gather.ready(0).unwrap();
+    assert!(!gather.all_ready());
+    gather.ready(1).unwrap();
+    assert!(gather.all_ready() && !gather.started());
+    gather.start();
+    assert_eq!(state(&gather, 1), WorkerState::Running);
+    assert_eq!(gather.delta(0, "a", 1, false, &requests(0, 10)), Ok(Applied::Merged));
+    assert_eq!(gather.delta(1, "b", 1, false, &requests(0, 5)), Ok(Applied::Merged));
+    assert_eq!(gather.done(0, 1, Final { skew: Some(900), ..Final::default() }), Ok(true));
+    assert!(!gather.all_done());
+    assert_eq!(gather.start_skew(), Some(0));
+    gather.began(1, 1_500).unwrap();
+    assert_eq!(gather.start_skew(), Some(600));
+    assert_eq!(gather.done(1, 1, Final::default()), Ok(true));
+    assert!(gather.all_done());
+    assert_eq!(sent(&gather), 15);
+    assert_eq!(gather.worker(1).unwrap().skew, Some(1_500), "the last word does not erase what was known");
+}
+
+#[test]
+fn a_pod_is_replaced_before_the_start_and_never_after() {
+    let mut gather = gather(1);
+    gather.hello(0, "first").unwrap();
+    gather.failed(0, unreachable()).unwrap();
+    assert_eq!(state(&gather, 0), WorkerState::Failed(unreachable()));
+    gather.hello(0, "second").unwrap();
+    assert_eq!(state(&gather, 0), WorkerState::Connected);
+    gather.ready(0).unwrap();
+    gather.start();
+    assert_eq!(gather.hello(0, "third"), Err(Refusal::Taken { index: 0, holder: "second".to_owned() }));
+    assert_eq!(gather.hello(0, "second"), Ok(0), "the same pod may connect again");
+    assert_eq!(state(&gather, 0), WorkerState::Running);
+    let other = gather.delta(0, "third", 1, false, &requests(0, 1));
+    assert_eq!(other, Err(Refusal::Taken { index: 0, holder: "second".to_owned() }));
+    assert_eq!(gather.hello(7, "x"), Err(Refusal::IndexOutOfRange { index: 7, workers: 1 }));
+}
+
+#[test]
+fn traffic_seen_is_a_start_seen() {
+    let mut gather = gather(1);
+    gather.hello(0, "a").unwrap();
+    gather.delta(0, "a", 1, false, &requests(0, 1)).unwrap();
+    assert!(gather.started());
+    assert!(gather.hello(0, "b").is_err());
+}
+
+#[test]
+fn each_number_counts_once() {
+    let one = requests(0, 1);
+    let table: [(&[(u64, bool)], &[Applied], u64, u64); 6] = [
+        (&[(1, false), (2, false)], &[Applied::Merged, Applied::Merged], 2, 2),
+        (&[(1, false), (1, false), (2, false)], &[Applied::Merged, Applied::Duplicate, Applied::Merged], 2, 2),
+        (&[(2, false), (3, false)], &[Applied::Gap, Applied::Duplicate], 0, 0),
+        (&[(2, false), (3, true), (4, false)], &[Applied::Gap, Applied::Merged, Applied::Merged], 2, 4),
+        (&[(9, true), (10, false), (9, true)], &[Applied::Merged, Applied::Merged, Applied::Duplicate], 2, 10),
+        (&[(1, false), (3, false), (4, true)], &[Applied::Merged, Applied::Gap, Applied::Restarted], 1, 4),
+    ];
+    for (messages, want, counted, last) in table {
+        let mut gather = gather(1);
+        gather.hello(0, "a").unwrap();
+        let apply = |(seq, cumulative): &(u64, bool)| gather.delta(0, "a", *seq, *cumulative, &one).unwrap();
+        let got: Vec<Applied> = messages.iter().map(apply).collect();
+        assert_eq!(got, want, "{messages:?}");
+        assert_eq!((sent(&gather), gather.worker(0).unwrap().last_seq), (counted, last), "{messages:?}");
+    }
+}
+
+#[test]
+fn a_replaced_sum_makes_everybody_begin_anew() {
+    let mut gather = gather(2);
+    for (index, uid) in [(0, "a"), (1, "b")] {
+        gather.hello(index, uid).unwrap();
+        gather.delta(index, uid, 1, false, &requests(0, 10)).unwrap();
+    }
+    gather.done(1, 1, Final::default()).unwrap();
+    assert_eq!(gather.delta(0, "a", 5, true, &requests(0, 50)), Ok(Applied::Restarted));
+    assert_eq!(sent(&gather), 50);
+    assert_eq!((gather.worker(1).unwrap().last_seq, state(&gather, 1)), (0, WorkerState::Running));
+    let early = gather.delta(1, "b", 2, false, &requests(0, 1));
+    assert_eq!(early, Ok(Applied::Duplicate), "its sum is already asked for");
+    assert_eq!(gather.delta(1, "b", 3, true, &requests(0, 11)), Ok(Applied::Merged));
+    assert_eq!(sent(&gather), 61);
+}
+
+#[test]
+fn the_last_word_needs_all_deltas() {
+    let mut gather = gather(1);
+    gather.hello(0, "a").unwrap();
+    gather.delta(0, "a", 1, false, &requests(0, 1)).unwrap();
+    assert_eq!(gather.done(0, 2, Final::default()), Ok(false));
+    assert!(!gather.all_done());
+    gather.delta(0, "a", 3, true, &requests(0, 2)).unwrap();
+    assert_eq!(gather.done(0, 3, Final::default()), Ok(true));
+    assert_eq!(sent(&gather), 2);
+}
+
+#[test]
+fn a_lost_worker_keeps_its_counts_and_stays_out() {
+    let mut gather = gather(2);
+    for (index, uid) in [(0, "a"), (1, "b")] {
+        gather.hello(index, uid).unwrap();
+        gather.delta(index, uid, 1, false, &requests(0, 10)).unwrap();
+    }
+    gather.lost(0);
+    assert_eq!(state(&gather, 0), WorkerState::Lost);
+    assert_eq!(gather.hello(0, "a"), Err(Refusal::Lost { index: 0 }));
+    assert_eq!(gather.delta(0, "a", 2, false, &requests(0, 1)), Err(Refusal::Lost { index: 0 }));
+    gather.done(1, 1, Final::default()).unwrap();
+    gather.lost(1);
+    assert_eq!(state(&gather, 1), WorkerState::Done, "who is done cannot be lost");
+    assert!(gather.all_done());
+    assert_eq!(sent(&gather), 20);
+}
+
+#[test]
+fn a_shared_sum_is_not_changed_under_its_reader() {
+    let mut gather = gather(1);
+    gather.hello(0, "a").unwrap();
+    gather.delta(0, "a", 1, false, &requests(0, 1)).unwrap();
+    let seen = Arc::clone(gather.merged());
+    gather.delta(0, "a", 2, false, &requests(1, 1)).unwrap();
+    assert_eq!((seen.total().sent, sent(&gather)), (1, 2));
+    assert_ne!(*seen, Snapshot::default());
+}
