@@ -14,7 +14,8 @@ use crate::route::Route;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct Config {
-    /// Addresses for clear text; HTTP/1.1, or HTTP/2 for a client that begins with its preface.
+    /// Addresses for clear text; HTTP/1.1, or HTTP/2 for a client that begins with its preface. With no address
+    /// here and none in `listen_tls`, the server listens on 127.0.0.1 and a free port.
     pub listen: Vec<SocketAddr>,
     /// Addresses for TLS; HTTP/2 or HTTP/1.1 by ALPN.
     pub listen_tls: Vec<SocketAddr>,
@@ -39,10 +40,10 @@ pub struct Config {
 }
 
 impl Default for Config {
-    /// A small healthy service on 127.0.0.1 and a free port.
+    /// A small healthy service in clear text on 127.0.0.1 and a free port.
     fn default() -> Self {
         Config {
-            listen: vec![SocketAddr::from(([127, 0, 0, 1], 0))],
+            listen: Vec::new(),
             listen_tls: Vec::new(),
             tls: Tls::default(),
             threads: 0,
@@ -116,8 +117,7 @@ impl ConfigError {
 }
 
 impl Config {
-    /// Reads a configuration from JSON. What is not given is as in `Config::default`, but for the routes of the
-    /// default service, which only serve where the file has no `routes`.
+    /// Reads a configuration from JSON. What is not given is as in `Config::default`.
     ///
     /// # Errors
     /// Names line, column and field of what cannot be read.
@@ -127,9 +127,6 @@ impl Config {
 
     /// Checks what no route and no certificate is concerned with.
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
-        if self.listen.is_empty() && self.listen_tls.is_empty() {
-            return Err(ConfigError::at("listen", "no address is given; use for example 127.0.0.1:8080"));
-        }
         for (i, freeze) in self.freezes.iter().enumerate() {
             let at = |name: &str| format!("freezes[{i}].{name}");
             delay(freeze.after_ms).map_err(|problem| ConfigError::at(at("afterMs"), problem))?;

@@ -15,7 +15,7 @@ use crate::acceptor::Accepted;
 use crate::connection;
 use crate::plan::{Act, Resolved};
 use crate::server::Server;
-use crate::timer::Timer;
+use crate::timer::{Timer, from_now};
 
 /// One thread's part of a server.
 pub(crate) struct Core {
@@ -162,6 +162,6 @@ async fn run(
     core.drain.notify_waiters();
     tokio::select! {
         () = core.idle() => {}
-        () = core.timer.sleep_until(Instant::now() + grace) => {}
+        () = core.timer.sleep_until(from_now(grace)) => {}
     }
 }

@@ -112,40 +112,38 @@ impl Faults {
     /// No fault, and the freezes of a checked configuration.
     pub(crate) fn new(origin: Instant, freezes: &[Freeze]) -> Self {
         let time = |ms: f64| delay(ms).unwrap_or_default();
-        let freezes = freezes
-            .iter()
-            .map(|freeze| (time(freeze.after_ms), time(freeze.after_ms) + time(freeze.for_ms)))
-            .collect();
-        let faults = Faults {
-            any: AtomicBool::new(false),
-            state: watch::Sender::new(State::default()),
-            freezes,
-            origin,
-            first: AtomicU64::new(0),
-        };
-        faults.clear();
-        faults
+        let span = |freeze: &Freeze| (time(freeze.after_ms), time(freeze.after_ms) + time(freeze.for_ms));
+        let freezes: Box<[_]> = freezes.iter().map(span).collect();
+        let any = AtomicBool::new(!freezes.is_empty());
+        let state = watch::Sender::new(State::default());
+        Faults { any, state, freezes, origin, first: AtomicU64::new(0) }
     }
 
     /// Sets a fault in place of the one before; its freeze, if it has one, begins at `now`.
     pub(crate) fn set(&self, fault: Fault, now: Instant) -> Result<(), ConfigError> {
         let armed = Armed::new(fault)?;
-        self.any.store(true, Ordering::Release);
         let frozen_until = armed.freeze.map(|time| now + time);
-        self.state.send_replace(State { fault: Some(Arc::new(armed)), frozen_until });
+        self.change(|state| *state = State { fault: Some(Arc::new(armed)), frozen_until });
         Ok(())
     }
 
-    /// Ends the fault and the freeze that was set with `set` or `freeze`.
+    /// Ends the fault and the freeze that was set with `set` or `freeze_until`.
     pub(crate) fn clear(&self) {
-        self.any.store(!self.freezes.is_empty(), Ordering::Release);
-        self.state.send_replace(State::default());
+        self.change(|state| *state = State::default());
     }
 
     /// Holds back every answer until then.
     pub(crate) fn freeze_until(&self, end: Instant) {
-        self.any.store(true, Ordering::Release);
-        self.state.send_modify(|state| state.frozen_until = Some(end));
+        self.change(|state| state.frozen_until = Some(end));
+    }
+
+    /// Changes the state and, under the same lock, the flag that speaks of it.
+    fn change(&self, change: impl FnOnce(&mut State)) {
+        self.state.send_modify(|state| {
+            change(state);
+            let any = state.fault.is_some() || state.frozen_until.is_some() || !self.freezes.is_empty();
+            self.any.store(any, Ordering::Release);
+        });
     }
 
     /// The fault that is set.

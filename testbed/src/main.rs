@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use clap::Parser;
 use plimsoll_testbed::{Config, Stats, Testbed};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::runtime::{Builder, Runtime};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// How long requests in progress may go on after a signal.
 const GRACE: Duration = Duration::from_secs(5);
@@ -76,6 +77,8 @@ fn main() -> ExitCode {
 
 /// Serves until a signal comes.
 fn serve(args: Args) -> Result<(), String> {
+    // Signals are caught before anybody can know that the server listens.
+    let mut signals = Signals::catch().map_err(|error| format!("cannot wait for signals: {error}"))?;
     let tls_out = args.tls_out.clone();
     let testbed = Testbed::start(configure(args)?).map_err(|error| error.to_string())?;
     if let Some(directory) = tls_out {
@@ -91,7 +94,7 @@ fn serve(args: Args) -> Result<(), String> {
     for address in secure {
         eprintln!("testbed: listening on https://{address}");
     }
-    let name = wait_for_signal().map_err(|error| format!("cannot wait for signals: {error}"))?;
+    let name = signals.wait();
     eprintln!("testbed: {name}, stopping");
     report(&testbed.stats());
     testbed.shutdown(GRACE);
@@ -107,7 +110,7 @@ fn configure(args: Args) -> Result<Config, String> {
                 std::fs::read_to_string(path).map_err(|error| format!("cannot read {name}: {error}"))?;
             Config::from_json(&text).map_err(|error| format!("{name}: {error}"))?
         }
-        None => Config { listen: Vec::new(), ..Config::default() },
+        None => Config::default(),
     };
     // Flags that name addresses replace all of the file's, so that `--listen-tls` alone serves no clear text.
     if !args.listen.is_empty() || !args.listen_tls.is_empty() {
@@ -129,17 +132,33 @@ fn configure(args: Args) -> Result<Config, String> {
     Ok(config)
 }
 
-/// Waits for SIGTERM or SIGINT and tells which came.
-fn wait_for_signal() -> std::io::Result<&'static str> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        tokio::select! {
-            _ = terminate.recv() => Ok("SIGTERM"),
-            _ = interrupt.recv() => Ok("SIGINT"),
-        }
-    })
+/// The signals that end the program.
+struct Signals {
+    runtime: Runtime,
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn catch() -> std::io::Result<Self> {
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let inside = runtime.enter();
+        let terminate = signal(SignalKind::terminate())?;
+        let interrupt = signal(SignalKind::interrupt())?;
+        drop(inside);
+        Ok(Signals { runtime, terminate, interrupt })
+    }
+
+    /// Waits for one of them and tells which came.
+    fn wait(&mut self) -> &'static str {
+        let Signals { runtime, terminate, interrupt } = self;
+        runtime.block_on(async {
+            tokio::select! {
+                _ = terminate.recv() => "SIGTERM",
+                _ = interrupt.recv() => "SIGINT",
+            }
+        })
+    }
 }
 
 /// Says what was received, path by path.

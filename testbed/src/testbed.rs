@@ -19,6 +19,7 @@ use crate::log::Log;
 use crate::pki::Pki;
 use crate::server::Server;
 use crate::stats::Stats;
+use crate::timer::from_now;
 use crate::tls::{self, TlsError};
 
 /// Tasks after which a busy thread looks at its sockets and its timer again. Small, because a deadline that
@@ -61,7 +62,10 @@ impl Testbed {
     ///
     /// # Errors
     /// If the configuration names what cannot be done, or an address is taken.
-    pub fn start(config: Config) -> Result<Self, StartError> {
+    pub fn start(mut config: Config) -> Result<Self, StartError> {
+        if config.listen.is_empty() && config.listen_tls.is_empty() {
+            config.listen.push(SocketAddr::from(([127, 0, 0, 1], 0)));
+        }
         let (tls, pki) = if config.listen_tls.is_empty() {
             (None, None)
         } else {
@@ -162,7 +166,7 @@ impl Testbed {
     /// Waits until no request is in progress; false if some still are after `timeout`. An answer reaches its client a
     /// moment before it stands in the counts and the log, so this comes between the traffic and a look at them.
     pub fn wait_until_idle(&self, timeout: Duration) -> bool {
-        let deadline = Instant::now() + timeout;
+        let deadline = from_now(timeout);
         while self.server.ledger.in_flight() > 0 {
             if Instant::now() > deadline {
                 return false;
@@ -192,7 +196,7 @@ impl Testbed {
 
     /// Holds back every answer for so long from now.
     pub fn freeze(&self, time: Duration) {
-        self.server.faults.freeze_until(Instant::now() + time);
+        self.server.faults.freeze_until(from_now(time));
     }
 
     /// The authority of the certificates made at the start, in PEM.

@@ -93,6 +93,12 @@ impl Timer {
     }
 }
 
+/// The instant so long from now; a time that no clock reaches becomes a century.
+pub(crate) fn from_now(time: Duration) -> Instant {
+    const CENTURY: Duration = Duration::from_secs(100 * 365 * 86_400);
+    Instant::now() + time.min(CENTURY)
+}
+
 /// The future of `Timer::sleep_until`.
 pub(crate) struct Sleep<'a> {
     timer: &'a Timer,

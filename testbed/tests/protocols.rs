@@ -181,7 +181,7 @@ fn http2_connections_end_after_their_number_of_requests() {
 
 fn tls_testbed(tls: Tls, http2: bool) -> Testbed {
     let listen_tls = vec![SocketAddr::from(([127, 0, 0, 1], 0))];
-    Testbed::start(Config { listen: vec![], listen_tls, tls, http2, ..Config::default() }).unwrap()
+    Testbed::start(Config { listen_tls, tls, http2, ..Config::default() }).unwrap()
 }
 
 async fn tls_connect(
