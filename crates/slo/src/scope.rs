@@ -46,11 +46,12 @@ impl Evidence<'_> {
         let default = match slo.kind {
             Kind::Latency { stat: Stat::Percentile(q), .. }
             | Kind::LatencyDrift { stat: Stat::Percentile(q), .. } => {
-                10_000u64.div_ceil(u64::from(10_000u32.saturating_sub(q).max(1)))
+                // p100 is the maximum, which any number of samples has.
+                10_000u32.checked_sub(q).filter(|rest| *rest > 0).map_or(1, |rest| 10_000u32.div_ceil(rest))
             }
             _ => 1,
         };
-        slo.min_samples.or(self.validity.min_samples).unwrap_or(default)
+        slo.min_samples.or(self.validity.min_samples).unwrap_or_else(|| default.into())
     }
 
     /// Why an SLO cannot be judged on so many samples, if it cannot.

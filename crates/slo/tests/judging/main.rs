@@ -1,0 +1,5 @@
+//! Judging as a whole: every kind of SLO (`kinds.rs`) and every row of the verdict table (`verdicts.rs`).
+
+mod kinds;
+mod support;
+mod verdicts;
