@@ -41,7 +41,12 @@ fn verdict(slos: &[Slo], findings: &[Finding], evidence: &Evidence) -> (Verdict,
     let invalid: Vec<Fault> = stop.into_iter().chain(faults).collect();
     if let Some((reason, _)) = invalid.first() {
         let causes: Vec<String> = invalid.iter().map(|(_, message)| message.clone()).collect();
-        return (Verdict::Inconclusive, *reason, sentence(causes, findings, None));
+        let told = invalid.iter().any(|(reason, _)| *reason == Reason::WorkerLost);
+        return (
+            Verdict::Inconclusive,
+            *reason,
+            sentence(causes, findings, loss(evidence).filter(|_| !told)),
+        );
     }
     let (verdict, reason, causes) = judged(slos, findings, evidence);
     (verdict, reason, sentence(causes, findings, loss(evidence).filter(|_| reason != Reason::WorkerLost)))
