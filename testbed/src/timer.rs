@@ -28,8 +28,11 @@ pub(crate) struct Timer {
 
 struct Waiting {
     deadline: Instant,
-    waker: Waker,
+    sleeper: Sleeper,
 }
+
+/// Who is to be woken; emptied when the sleep is given up, so that nothing of its task is kept until then.
+type Sleeper = Rc<Cell<Option<Waker>>>;
 
 impl Timer {
     /// A timer of the runtime it is called in.
@@ -46,7 +49,7 @@ impl Timer {
 
     /// Ends at the deadline, never before.
     pub(crate) fn sleep_until(&self, deadline: Instant) -> Sleep<'_> {
-        Sleep { timer: self, deadline, waker: None }
+        Sleep { timer: self, deadline, sleeper: None }
     }
 
     /// Wakes sleepers, for ever.
@@ -66,14 +69,14 @@ impl Timer {
     fn wake(&self, now: Instant) {
         let mut waiting = self.waiting.borrow_mut();
         while waiting.peek().is_some_and(|Reverse(first)| first.deadline <= now) {
-            if let Some(Reverse(first)) = waiting.pop() {
-                first.waker.wake();
+            if let Some(waker) = waiting.pop().and_then(|Reverse(first)| first.sleeper.take()) {
+                waker.wake();
             }
         }
     }
 
-    fn add(&self, deadline: Instant, waker: Waker) -> io::Result<()> {
-        self.waiting.borrow_mut().push(Reverse(Waiting { deadline, waker }));
+    fn add(&self, deadline: Instant, sleeper: Sleeper) -> io::Result<()> {
+        self.waiting.borrow_mut().push(Reverse(Waiting { deadline, sleeper }));
         if self.armed.get().is_none_or(|armed| deadline < armed) {
             self.arm(deadline)?;
         }
@@ -103,7 +106,7 @@ pub(crate) fn from_now(time: Duration) -> Instant {
 pub(crate) struct Sleep<'a> {
     timer: &'a Timer,
     deadline: Instant,
-    waker: Option<Waker>,
+    sleeper: Option<Sleeper>,
 }
 
 impl Future for Sleep<'_> {
@@ -113,16 +116,26 @@ impl Future for Sleep<'_> {
         if Instant::now() >= self.deadline {
             return Poll::Ready(());
         }
-        if !self.waker.as_ref().is_some_and(|known| known.will_wake(context.waker())) {
-            let waker = context.waker().clone();
-            if self.timer.add(self.deadline, waker.clone()).is_err() {
-                // The kernel refuses to arm a valid timer; being polled again and again still ends on time.
-                context.waker().wake_by_ref();
-                return Poll::Pending;
-            }
-            self.waker = Some(waker);
+        let waker = context.waker().clone();
+        if let Some(sleeper) = &self.sleeper {
+            sleeper.set(Some(waker));
+            return Poll::Pending;
+        }
+        let sleeper = Rc::new(Cell::new(Some(waker)));
+        match self.timer.add(self.deadline, sleeper.clone()) {
+            Ok(()) => self.sleeper = Some(sleeper),
+            // The kernel refuses to arm a valid timer; being polled again and again still ends on time.
+            Err(_) => context.waker().wake_by_ref(),
         }
         Poll::Pending
+    }
+}
+
+impl Drop for Sleep<'_> {
+    fn drop(&mut self) {
+        if let Some(sleeper) = &self.sleeper {
+            sleeper.take();
+        }
     }
 }
 
