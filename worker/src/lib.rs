@@ -1,1 +1,7 @@
-//! Under construction.
+//! Runs one share of a plan and reports through a door: the same code in a pod (`main.rs`) and in `plimsoll run`.
+
+mod execute;
+mod materials;
+
+pub use execute::{ExecuteError, execute};
+pub use materials::{MaterialError, Reader, Shelf, materials};

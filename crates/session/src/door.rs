@@ -82,6 +82,8 @@ pub struct Final {
     pub threads: u32,
     /// The stop that ended it before its planned end, be it asked by the collector or by a signal to this worker.
     pub stopped: Option<Stop>,
+    /// Why a part of its load was not made, if so: a thread that could not run.
+    pub fault: Option<String>,
 }
 
 /// Why a session ended without doing its work.

@@ -36,6 +36,8 @@ pub struct WorkerView {
     pub last: Option<Final>,
     /// Its cumulative snapshot was asked for and has not come yet.
     awaiting: bool,
+    /// Pods that held the index before; they do not come back.
+    former: Vec<String>,
 }
 
 /// How far a worker is.
@@ -91,6 +93,14 @@ pub enum Refusal {
         /// UID of the pod that holds it.
         holder: String,
     },
+    /// A newer pod holds the index.
+    #[error("worker {index} of this run is now pod {holder}, which replaced this one before the start")]
+    Replaced {
+        /// The index.
+        index: u32,
+        /// UID of the pod that holds it.
+        holder: String,
+    },
     /// The operator gave the worker up.
     #[error("worker {index} was given up as lost; the run goes on without it")]
     Lost {
@@ -120,21 +130,30 @@ impl Gather {
     /// # Errors
     /// See [`Refusal`].
     pub fn hello(&mut self, index: u32, uid: &str) -> Result<u64, Refusal> {
-        let started = self.started;
+        self.may_enter(index, uid)?;
         let worker = self.find(index)?;
-        if worker.state == WorkerState::Lost {
-            return Err(Refusal::Lost { index });
-        }
-        match worker.uid.as_deref() {
-            Some(holder) if holder == uid => {}
-            Some(holder) if started => return Err(Refusal::Taken { index, holder: holder.to_owned() }),
-            _ => {
-                let fresh = WorkerView { index, uid: Some(uid.to_owned()), ..WorkerView::default() };
-                *worker = WorkerView { state: WorkerState::Connected, ..fresh };
-            }
+        if worker.uid.as_deref() != Some(uid) {
+            let mut former = std::mem::take(&mut worker.former);
+            former.extend(worker.uid.take());
+            let fresh = WorkerView { index, uid: Some(uid.to_owned()), former, ..WorkerView::default() };
+            *worker = WorkerView { state: WorkerState::Connected, ..fresh };
         }
         worker.awaiting = false;
         Ok(worker.last_seq)
+    }
+
+    /// Whether a worker would be let in.
+    pub(crate) fn may_enter(&self, index: u32, uid: &str) -> Result<(), Refusal> {
+        let workers = self.plan.workers;
+        let worker = self.worker(index).ok_or(Refusal::IndexOutOfRange { index, workers })?;
+        if worker.state == WorkerState::Lost {
+            return Err(Refusal::Lost { index });
+        }
+        let Some(holder) = worker.uid.clone().filter(|holder| holder != uid) else { return Ok(()) };
+        if worker.former.iter().any(|former| former == uid) {
+            return Err(Refusal::Replaced { index, holder });
+        }
+        if self.started { Err(Refusal::Taken { index, holder }) } else { Ok(()) }
     }
 
     /// A worker could start now. Repeating it does no harm.

@@ -305,11 +305,17 @@ impl Hub {
         });
     }
 
-    /// The worker was given up.
-    pub(crate) fn is_lost(&self, ticket: &Ticket) -> bool {
-        let runs = self.lock();
-        let worker = runs.get(&ticket.run).and_then(|run| run.gather.worker(ticket.index));
-        worker.is_some_and(|worker| worker.state == crate::WorkerState::Lost)
+    /// Why the connection was taken from a worker.
+    pub(crate) fn why_evicted(&self, ticket: &Ticket) -> Denied {
+        let mut runs = self.lock();
+        let Some(run) = runs.get_mut(&ticket.run) else {
+            return Denied::for_now("the operator starts anew");
+        };
+        // Whoever would be refused now is refused.
+        match run.gather.may_enter(ticket.index, &ticket.uid) {
+            Ok(()) => Denied::for_now("another connection took this worker's place"),
+            Err(refusal) => Denied::for_good(refusal),
+        }
     }
 
     /// The connection ended.

@@ -232,6 +232,9 @@ pub struct Final {
     /// What ended it early, if anything did.
     #[prost(message, optional, tag = "4")]
     pub stopped: ::core::option::Option<Stop>,
+    /// Why a part of its load was not made, if so: a thread that could not run.
+    #[prost(string, optional, tag = "5")]
+    pub fault: ::core::option::Option<::prost::alloc::string::String>,
 }
 /// The outcome of the run is stored.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]

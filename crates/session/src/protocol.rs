@@ -71,11 +71,17 @@ pub(crate) fn write_final(last: &Final, last_seq: u64) -> proto::Final {
         skew: last.skew,
         threads: last.threads,
         stopped: stopped.map(|stop| proto::Stop { reason: stop.reason.clone(), at_once: stop.at_once }),
+        fault: last.fault.clone(),
     }
 }
 
 pub(crate) fn read_final(message: proto::Final) -> Final {
-    Final { skew: message.skew, threads: message.threads, stopped: message.stopped.map(read_stop) }
+    Final {
+        skew: message.skew,
+        threads: message.threads,
+        stopped: message.stopped.map(read_stop),
+        fault: message.fault,
+    }
 }
 
 pub(crate) fn read_stop(message: proto::Stop) -> Stop {

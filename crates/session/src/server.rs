@@ -342,11 +342,7 @@ fn farewell(hub: &Hub, ticket: &Ticket, orders: &watch::Receiver<Orders>) -> End
     if let Some(reason) = &orders.borrow().closed {
         return Denied::for_good(reason).into();
     }
-    if hub.is_lost(ticket) {
-        return Denied::for_good("the operator gave this worker up as lost; the run goes on without it")
-            .into();
-    }
-    Denied::for_now("another connection took this worker's place").into()
+    hub.why_evicted(ticket).into()
 }
 
 /// Says what this worker has not been told yet.

@@ -58,6 +58,7 @@ fn a_pod_is_replaced_before_the_start_and_never_after() {
     assert_eq!(state(&gather, 0), WorkerState::Failed(unreachable()));
     gather.hello(0, "second").unwrap();
     assert_eq!(state(&gather, 0), WorkerState::Connected);
+    assert_eq!(gather.hello(0, "first"), Err(Refusal::Replaced { index: 0, holder: "second".to_owned() }));
     gather.ready(0).unwrap();
     gather.start();
     assert_eq!(gather.hello(0, "third"), Err(Refusal::Taken { index: 0, holder: "second".to_owned() }));
@@ -82,10 +83,20 @@ fn each_number_counts_once() {
     let one = requests(0, 1);
     let table: [(&[(u64, bool)], &[Applied], u64, u64); 6] = [
         (&[(1, false), (2, false)], &[Applied::Merged, Applied::Merged], 2, 2),
-        (&[(1, false), (1, false), (2, false)], &[Applied::Merged, Applied::Duplicate, Applied::Merged], 2, 2),
+        (
+            &[(1, false), (1, false), (2, false)],
+            &[Applied::Merged, Applied::Duplicate, Applied::Merged],
+            2,
+            2,
+        ),
         (&[(2, false), (3, false)], &[Applied::Gap, Applied::Duplicate], 0, 0),
         (&[(2, false), (3, true), (4, false)], &[Applied::Gap, Applied::Merged, Applied::Merged], 2, 4),
-        (&[(9, true), (10, false), (9, true)], &[Applied::Merged, Applied::Merged, Applied::Duplicate], 2, 10),
+        (
+            &[(9, true), (10, false), (9, true)],
+            &[Applied::Merged, Applied::Merged, Applied::Duplicate],
+            2,
+            10,
+        ),
         (&[(1, false), (3, false), (4, true)], &[Applied::Merged, Applied::Gap, Applied::Restarted], 1, 4),
     ];
     for (messages, want, counted, last) in table {

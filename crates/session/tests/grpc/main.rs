@@ -1,0 +1,11 @@
+//! Worker and operator over TLS on loopback, with snapshots of known content in place of an engine.
+
+#[path = "../fixture/mod.rs"]
+mod fixture;
+
+mod counts;
+mod dialling;
+mod proxy;
+mod rig;
+mod start;
+mod stopping;

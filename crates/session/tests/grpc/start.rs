@@ -1,0 +1,124 @@
+//! Barrier and agreed instant.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use plimsoll_session::{Door, FailureKind, Hub, Role, SessionError, StartFailure, Stop, WorkerState, dial};
+
+use crate::rig::{Operator, Trust, endpoint, hello, key, within, worker};
+
+fn ahead() -> SystemTime {
+    SystemTime::now() + Duration::from_secs(3)
+}
+
+fn behind() -> SystemTime {
+    SystemTime::now() - Duration::from_secs(3)
+}
+
+#[tokio::test]
+async fn three_workers_with_clocks_off_by_seconds_start_together() {
+    let trust = Trust::new();
+    let operator = Operator::start(&trust, Role::Leader);
+    operator.open(3);
+    let clocks: [fn() -> SystemTime; 3] = [SystemTime::now, ahead, behind];
+    let mut ready = Vec::new();
+    for (index, wall) in (0..).zip(clocks) {
+        let two = operator.hub.observe(&key()).unwrap();
+        assert!(!two.gather.all_ready(), "only {index} workers are there");
+        let token = format!("shop/checkout-1/{index}/uid");
+        let endpoint = plimsoll_session::Endpoint { wall, ..endpoint(&trust, operator.address, &token) };
+        let mut door = dial(endpoint, hello(index, "uid")).await.unwrap();
+        ready.push(tokio::spawn(async move {
+            let start = door.ready().await.unwrap();
+            (start, door)
+        }));
+    }
+    operator.until(|progress| progress.gather.all_ready()).await;
+    assert!(ready.iter().all(|ready| !ready.is_finished()), "nobody starts before the instant is given");
+    let lead = Duration::from_millis(300);
+    let (wall, instant) = (SystemTime::now() + lead, Instant::now() + lead);
+    operator.hub.start(&key(), wall);
+    for ready in ready {
+        let (start, _door) = within(ready).await.unwrap();
+        let off = start.at.max(instant) - start.at.min(instant);
+        assert!(off < Duration::from_millis(50), "off by {off:?}");
+        assert_eq!(start.late, 0);
+    }
+    let progress = operator.until(|_| true).await;
+    assert!(progress.gather.workers().iter().all(|worker| worker.state == WorkerState::Running));
+}
+
+#[tokio::test]
+async fn an_instant_in_the_past_means_at_once_and_says_so() {
+    let trust = Trust::new();
+    let operator = Operator::start(&trust, Role::Leader);
+    operator.open(1);
+    operator.hub.start(&key(), SystemTime::now() - Duration::from_secs(2));
+    let mut door = worker(&operator, 0, "a").await.unwrap();
+    let start = within(door.ready()).await.unwrap();
+    assert!(start.at <= Instant::now());
+    assert!(start.late >= 2_000_000_000 && start.late < 20_000_000_000, "{} ns", start.late);
+}
+
+#[tokio::test]
+async fn a_start_given_while_a_worker_is_away_reaches_it() {
+    let trust = Trust::new();
+    let mut operator = Operator::start(&trust, Role::Leader);
+    operator.open(1);
+    let mut door = worker(&operator, 0, "a").await.unwrap();
+    let ready = tokio::spawn(async move { door.ready().await });
+    operator.until(|progress| progress.gather.all_ready()).await;
+    operator.kill();
+    operator.hub.start(&key(), SystemTime::now());
+    operator.revive();
+    assert!(within(ready).await.unwrap().is_ok());
+}
+
+#[tokio::test]
+async fn readiness_survives_an_operator_that_forgot() {
+    let trust = Trust::new();
+    let mut operator = Operator::start(&trust, Role::Leader);
+    operator.open(1);
+    let mut door = worker(&operator, 0, "a").await.unwrap();
+    let ready = tokio::spawn(async move { door.ready().await });
+    operator.until(|progress| progress.gather.all_ready()).await;
+    operator.kill();
+    operator.hub = Hub::new();
+    operator.open(1);
+    operator.revive();
+    operator.until(|progress| progress.gather.all_ready()).await;
+    operator.hub.start(&key(), SystemTime::now());
+    assert!(within(ready).await.unwrap().is_ok());
+}
+
+#[tokio::test]
+async fn a_failure_to_start_is_noted_and_a_newer_pod_makes_up_for_it() {
+    let trust = Trust::new();
+    let operator = Operator::start(&trust, Role::Leader);
+    operator.open(1);
+    let cause =
+        StartFailure { kind: FailureKind::TargetUnreachable, message: "10.0.0.1:80 refused".to_owned() };
+    let mut door = worker(&operator, 0, "a").await.unwrap();
+    within(door.failed(cause.clone())).await;
+    let progress = operator.until(|_| true).await;
+    assert_eq!(progress.failure(), Some((0, &cause)));
+    let mut newer = worker(&operator, 0, "b").await.unwrap();
+    let refused = within(door.stop_asked()).await;
+    assert!(refused.at_once, "{refused:?}");
+    let ready = tokio::spawn(async move { newer.ready().await });
+    operator.until(|progress| progress.gather.all_ready()).await;
+    operator.hub.start(&key(), SystemTime::now());
+    assert!(within(ready).await.unwrap().is_ok());
+}
+
+#[tokio::test]
+async fn a_stop_before_the_start_ends_the_wait() {
+    let trust = Trust::new();
+    let operator = Operator::start(&trust, Role::Leader);
+    operator.open(2);
+    let mut door = worker(&operator, 0, "a").await.unwrap();
+    let ready = tokio::spawn(async move { door.ready().await });
+    operator.until(|progress| progress.gather.worker(0).unwrap().state == WorkerState::Ready).await;
+    let stop = Stop { reason: "cancelled by kim".to_owned(), at_once: false };
+    operator.hub.stop(&key(), stop.clone());
+    assert_eq!(within(ready).await.unwrap(), Err(SessionError::Stopped(stop)));
+}

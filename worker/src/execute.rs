@@ -1,0 +1,95 @@
+//! One share from preparation to its last word; the traffic is the engine's, the reporting the session's.
+
+use std::time::Duration;
+
+use plimsoll_engine::{EngineError, Materials, Running, Unreachable, prepare};
+use plimsoll_plan::Share;
+use plimsoll_session::{Door, FailureKind, Final, SessionError, Start, StartFailure, Stop};
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
+
+/// How often what was measured is handed over.
+const TICK: Duration = Duration::from_secs(1);
+
+/// Why a share was not executed, or its result may be missing.
+#[derive(Debug, thiserror::Error)]
+pub enum ExecuteError {
+    /// The plan cannot be executed here; the collector was told.
+    #[error(transparent)]
+    Prepare(#[from] EngineError),
+    /// The preflight connection failed; the collector was told.
+    #[error(transparent)]
+    Unreachable(#[from] Unreachable),
+    /// The run did not start for this worker.
+    #[error(transparent)]
+    NotStarted(SessionError),
+    /// The share was executed, but the outcome of the run was not confirmed.
+    #[error(transparent)]
+    NotConfirmed(SessionError),
+}
+
+/// Executes a share: prepare, preflight, ready, wait for the instant, load with a delta every second, last word, acknowledgement.
+///
+/// # Errors
+/// See [`ExecuteError`].
+pub async fn execute<D: Door>(
+    share: Share,
+    materials: Materials,
+    threads: Option<usize>,
+    door: &mut D,
+) -> Result<(), ExecuteError> {
+    let engine = match prepare(share, materials, threads) {
+        Ok(engine) => engine,
+        Err(error) => {
+            door.failed(failure(FailureKind::InvalidPlan, &error)).await;
+            return Err(error.into());
+        }
+    };
+    if let Err(error) = engine.preflight().await {
+        door.failed(failure(FailureKind::TargetUnreachable, &error)).await;
+        return Err(error.into());
+    }
+    let start = door.ready().await.map_err(ExecuteError::NotStarted)?;
+    if start.late > 0 {
+        tracing::warn!(late_ms = start.late / 1_000_000, "the agreed instant had passed; starting at once");
+    }
+    let threads = u32::try_from(engine.threads()).unwrap_or(u32::MAX);
+    let mut running = engine.launch(start.at);
+    let last = Final { threads, ..drive(&mut running, start, door).await };
+    door.finish(last).await.map_err(ExecuteError::NotConfirmed)
+}
+
+fn failure(kind: FailureKind, error: &impl std::error::Error) -> StartFailure {
+    StartFailure { kind, message: error.to_string() }
+}
+
+/// Hands over a delta every second until all work is done.
+async fn drive<D: Door>(running: &mut Running, start: Start, door: &mut D) -> Final {
+    let mut tick = interval_at(Instant::from_std(start.at) + TICK, TICK);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut stopped: Option<Stop> = None;
+    let mut skew = None;
+    loop {
+        tokio::select! {
+            stop = door.stop_asked() => {
+                tracing::info!(reason = stop.reason, at_once = stop.at_once, "stopping");
+                if stop.at_once { running.kill() } else { running.stop() }
+                stopped = Some(stop);
+            }
+            () = running.finished() => break,
+            _ = tick.tick() => {
+                skew = skew.or_else(|| began(running, start, door));
+                door.push(running.take().await);
+            }
+        }
+    }
+    skew = skew.or_else(|| began(running, start, door));
+    door.push(running.take().await);
+    Final { skew, stopped, fault: running.fault(), ..Final::default() }
+}
+
+/// Reports the first request once it was sent.
+fn began<D: Door>(running: &Running, start: Start, door: &mut D) -> Option<u64> {
+    let skew = running.first_sent()?.saturating_add(start.late);
+    door.began(skew);
+    Some(skew)
+}
