@@ -20,6 +20,7 @@ pub use parse::Position;
 #[cfg(test)]
 pub(crate) use parse::parse_value;
 pub use set::Set;
+pub(crate) use walk::closest;
 
 use crate::v1alpha1::{API_VERSION, ClusterLoadProfile, GROUP, LoadProfile, LoadTest, LoadTestRun};
 

@@ -105,7 +105,9 @@ fn convert(
     path: &Path,
     positions: &mut Positions,
 ) -> Result<Value, NotYaml> {
-    let here = position(node.span.start);
+    // An empty value has no place of its own: the parser gives that of what follows.
+    let empty = matches!(node.data, YamlData::Value(Scalar::Null));
+    let here = key.filter(|_| empty).unwrap_or_else(|| position(node.span.start));
     positions.places.insert(path.to_string(), (key, here));
     let wrong = |message: String| NotYaml { position: here, path: path.to_string(), message };
     Ok(match &node.data {

@@ -44,10 +44,7 @@ fn word(pattern: &str, text: &str) -> Option<(bool, &'static str)> {
             "a name of letters, digits, -, . and _ that begins and ends with a letter or digit",
         ),
         patterns::METHOD => (all(|c| c.is_ascii_uppercase()), "a method in capitals, such as GET"),
-        patterns::PATH => (
-            (text.starts_with('/') || text.starts_with("${")) && !text.contains(['\n', '\r']),
-            "a path; it begins with /",
-        ),
+        patterns::PATH => (text.starts_with('/') && !text.contains(['\n', '\r']), "a path; it begins with /"),
         patterns::WORKLOAD => (
             ["Deployment", "StatefulSet", "DaemonSet"].contains(&text),
             "one of Deployment, StatefulSet, DaemonSet",

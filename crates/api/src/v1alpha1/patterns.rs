@@ -12,8 +12,8 @@ pub(crate) const WINDOW: &str = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$";
 pub(crate) const SLO: &str = "^[a-zA-Z0-9]([-a-zA-Z0-9_.]*[a-zA-Z0-9])?$";
 /// An HTTP method.
 pub(crate) const METHOD: &str = "^[A-Z]+$";
-/// A path of a request, or one that is an expression.
-pub(crate) const PATH: &str = r"^(/|\$\{)[^\n\r]*$";
+/// A path of a request.
+pub(crate) const PATH: &str = r"^/[^\n\r]*$";
 /// Kind of a workload.
 pub(crate) const WORKLOAD: &str = "^(Deployment|StatefulSet|DaemonSet)$";
 /// A Kubernetes quantity, such as 500m or 256Mi.

@@ -1,0 +1,105 @@
+//! Resolves a LoadTest to a plan: profile, defaults, names, windows, objectives. Refuses what cannot be, naming path and remedy.
+//!
+//! Runs in the operator and in `plimsoll run`; its errors name paths, which `read.rs` turns into lines. `status/mod.rs` is its other side.
+
+mod error;
+mod load;
+mod notices;
+mod overrides;
+mod profile;
+mod scenarios;
+mod shape;
+mod slos;
+mod target;
+mod vars;
+mod windows;
+mod workers;
+
+use std::collections::BTreeMap;
+
+use plimsoll_plan::{PLAN_VERSION, Plan, RunId};
+use plimsoll_slo::Validity;
+
+use error::Errors;
+pub use error::LowerError;
+
+use crate::v1alpha1::{LoadProfileSpec, LoadTest, LoadTestSpec, Overrides, Profile, ProfileRef};
+
+/// What a LoadTest may refer to outside of itself.
+#[derive(Clone, Debug, Default)]
+pub struct References {
+    /// LoadProfiles of the test's namespace and ClusterLoadProfiles.
+    pub profiles: BTreeMap<ProfileRef, LoadProfileSpec>,
+}
+
+/// A LoadTest as it will be run.
+#[derive(Clone, Debug)]
+pub struct Resolved {
+    /// What the workers execute.
+    pub plan: Plan,
+    /// What is judged; objectives are indexes into the plan's layout.
+    pub slos: Vec<plimsoll_slo::Slo>,
+    /// When the run is valid.
+    pub validity: Validity,
+    /// What the run does not do as its spec might suggest.
+    pub notices: Vec<String>,
+    /// The spec with its profile, its SLOs and the run's overrides merged in.
+    pub spec: LoadTestSpec,
+}
+
+/// Resolves a test, with a run's overrides, to a plan. `seed` is that of every random choice of the run.
+///
+/// # Errors
+/// Everything that keeps the test from being run, each with the path of the field.
+pub fn lower(
+    test: &LoadTest,
+    overrides: Option<&Overrides>,
+    refs: &References,
+    run: RunId,
+    seed: u64,
+) -> Result<Resolved, Vec<LowerError>> {
+    let mut errors = Errors::default();
+    let overrides = overrides.cloned().unwrap_or_default();
+    let base = &test.spec;
+    let profile = profile::resolve(base, &overrides, refs, &mut errors);
+    let mut spec = overrides::merge(base, &overrides);
+    let merged_slos = slos::merge(&profile.slos, base, &overrides, &mut errors);
+    spec.slos = merged_slos.iter().map(|(_, slo)| slo.clone()).collect();
+    spec.profile = Profile { preset: None, reference: None, shape: profile.shape.clone() };
+
+    let load = load::lower(&profile.shape, &mut errors);
+    let layout = windows::layout(&load, &mut errors);
+    let target = target::lower(&spec, load.is_open(), &mut errors);
+    let vars = vars::lower(&spec, &mut errors);
+    let mut lowered = scenarios::lower(&spec, &target, &load, layout, &mut errors);
+    let slos = slos::lower(&merged_slos, &mut lowered.layout, &mut errors);
+    let validity = workers::validity(&spec);
+    workers::check_template(&spec, &mut errors);
+    let mut notices = notices::of(&spec, load.is_open());
+    if errors.is_empty() {
+        lowered.compile(&vars, &mut errors);
+    }
+    let workers = workers::count(&spec, &load, &target, &mut notices, &mut errors);
+    let plan = Plan {
+        version: PLAN_VERSION,
+        run,
+        seed,
+        workers,
+        target: target.plan,
+        vars,
+        load: load.load,
+        duration: load.duration,
+        graceful_stop: load.graceful_stop,
+        graceful_ramp_down: load.graceful_ramp_down,
+        iterations: load.iterations,
+        scenarios: lowered.scenarios,
+        layout: lowered.layout,
+    };
+    if errors.is_empty()
+        && let Err(wrong) = plan.check()
+    {
+        errors.add("spec.profile", wrong.to_string());
+    }
+    errors.finish()?;
+    Ok(Resolved { plan, slos, validity, notices, spec })
+}

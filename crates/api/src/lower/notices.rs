@@ -1,0 +1,48 @@
+//! What a spec asks for and this version accepts without acting on it. Shown in the status, so that nobody relies on it.
+
+use crate::v1alpha1::{Concurrency, LoadTestSpec, OnEdit, RunPolicy};
+
+/// One notice per field that has no effect.
+pub(super) fn of(spec: &LoadTestSpec, open: bool) -> Vec<String> {
+    let mut notices = Vec::new();
+    let mut without_effect = |field: &str| notices.push(format!("{field} is not acted on by this version"));
+    for field in spec.run_policy.iter().flat_map(policy) {
+        without_effect(&format!("runPolicy.{field}"));
+    }
+    if spec.prometheus.is_some() {
+        without_effect("prometheus");
+    }
+    let telemetry = spec.telemetry.clone().unwrap_or_default();
+    for (field, given) in [("otlp", telemetry.otlp.is_some()), ("traces", telemetry.traces.is_some())] {
+        if given {
+            without_effect(&format!("telemetry.{field}"));
+        }
+    }
+    if spec.results.as_ref().is_some_and(|results| results.volume_claim.is_some()) {
+        without_effect("results.volumeClaim");
+    }
+    for slo in spec.slos.iter().filter(|slo| slo.prometheus.is_some()) {
+        notices.push(format!(
+            "SLO {}: queries are not made by this version, so its result is Unknown",
+            slo.name
+        ));
+    }
+    for scenario in spec.scenarios.iter().filter(|scenario| open && scenario.wait.is_some()) {
+        notices
+            .push(format!("wait of scenario {} is not used: arrivals come when they are due", scenario.name));
+    }
+    notices
+}
+
+/// Fields of the run policy that have no effect.
+fn policy(policy: &RunPolicy) -> Vec<&'static str> {
+    let fields = [
+        ("schedule", policy.schedule.is_some()),
+        ("onRollout", policy.on_rollout.is_some()),
+        ("onEdit", policy.on_edit.is_some_and(|on_edit| on_edit != OnEdit::Finish)),
+        ("concurrency", policy.concurrency.is_some_and(|concurrency| concurrency != Concurrency::Queue)),
+        ("historyLimit", policy.history_limit.is_some()),
+        ("ttlAfterFinished", policy.ttl_after_finished.is_some()),
+    ];
+    fields.into_iter().filter(|(_, given)| *given).map(|(field, _)| field).collect()
+}

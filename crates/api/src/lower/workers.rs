@@ -1,0 +1,73 @@
+//! How many workers there are, what their pods may look like, and when a run of theirs is valid.
+
+use k8s_openapi::api::core::v1::PodTemplateSpec;
+use plimsoll_plan::{Load, Ramp};
+use plimsoll_slo::{Validity, WorkerLossPolicy};
+
+use super::error::Errors;
+use super::load::Lowered;
+use super::target;
+use crate::v1alpha1::{LoadTestSpec, OnWorkerLoss};
+use crate::{GoDuration, Share};
+
+/// Number of workers: as many as asked for, but no more than users; every one of them needs a part of each limit.
+pub(super) fn count(
+    spec: &LoadTestSpec,
+    load: &Lowered,
+    target: &target::Lowered,
+    notices: &mut Vec<String>,
+    errors: &mut Errors,
+) -> u32 {
+    let asked = spec.workers.as_ref().and_then(|workers| workers.count).unwrap_or(1);
+    let mut count = asked;
+    match &load.load {
+        Load::Closed { users } => {
+            let most = peak(users);
+            if u64::from(count) > most && most > 0 {
+                count = u32::try_from(most).unwrap_or(count);
+                notices.push(format!("workers.count {asked} is lowered to {count}: there are no more users"));
+            }
+        }
+        Load::Open { max_in_flight, .. } if *max_in_flight < u64::from(count) => {
+            let remedy = format!("raise it to {count}, or lower workers.count to {max_in_flight}");
+            let message =
+                format!("{max_in_flight} is fewer than the {count} workers that share it: {remedy}");
+            errors.add("spec.profile.arrivals.maxInFlight", message);
+        }
+        Load::Open { .. } => {}
+    }
+    if let Some(max) = target.plan.connections.max.filter(|max| *max < u64::from(count)) {
+        let remedy = format!("raise it to {count}, or lower workers.count to {max}");
+        let message = format!("{max} is fewer than the {count} workers that share it: {remedy}");
+        errors.add("spec.target.connections.max", message);
+    }
+    count
+}
+
+/// Most users at any time.
+fn peak(ramps: &[Ramp]) -> u64 {
+    ramps.iter().map(|ramp| ramp.from.max(ramp.to)).max().unwrap_or_default()
+}
+
+/// The template must be one; whether the API server takes it is seen when the Job is made.
+pub(super) fn check_template(spec: &LoadTestSpec, errors: &mut Errors) {
+    let Some(template) = spec.workers.as_ref().and_then(|workers| workers.template.as_ref()) else { return };
+    if let Err(wrong) = serde_json::from_value::<PodTemplateSpec>(template.clone()) {
+        errors.add("spec.workers.template", format!("not a core/v1 PodTemplateSpec: {wrong}"));
+    }
+}
+
+pub(super) fn validity(spec: &LoadTestSpec) -> Validity {
+    let given = spec.validity.clone().unwrap_or_default();
+    Validity {
+        min_samples: given.min_samples,
+        min_delivered: given.min_delivered.unwrap_or(Share::from_per_mille(950)).ppb,
+        max_lateness: given.max_lateness.unwrap_or(GoDuration::from_millis(10)).nanos,
+        max_start_skew: given.max_start_skew.unwrap_or(GoDuration::from_millis(100)).nanos,
+        on_worker_loss: match given.on_worker_loss.unwrap_or_default() {
+            OnWorkerLoss::Inconclusive => WorkerLossPolicy::Inconclusive,
+            OnWorkerLoss::Fail => WorkerLossPolicy::Fail,
+            OnWorkerLoss::Continue => WorkerLossPolicy::Continue,
+        },
+    }
+}

@@ -1,0 +1,321 @@
+//! What manifests mean: defaults, merging, windows, paths, headers; and what is refused, with line, path and remedy.
+
+mod support;
+
+use plimsoll_plan::{ConnectionsPer, Distribution, Load};
+use plimsoll_scenario::{Action, Body, HttpStep, Step};
+use plimsoll_slo::{Kind, Severity};
+use support::{resolve, spec};
+
+const S: u64 = 1_000_000_000;
+
+fn steps(resolved: &plimsoll_api::Resolved) -> Vec<&HttpStep> {
+    let lists = resolved.plan.scenarios.iter().flat_map(|scenario| match &scenario.action {
+        Action::Steps(steps) => vec![steps],
+        Action::Tasks(tasks) => tasks.iter().map(|task| &task.steps).collect(),
+    });
+    lists
+        .flatten()
+        .filter_map(|step| match step {
+            Step::Http(http) => Some(&**http),
+            Step::Pause(_) => None,
+        })
+        .collect()
+}
+
+#[test]
+fn without_scenarios_the_url_is_requested_as_it_is() {
+    for (url, host, port, path, name) in [
+        ("http://a.b:81/healthz", "a.b", 81, "/healthz", "GET /healthz"),
+        ("https://a", "a", 443, "/", "GET /"),
+        ("http://a/x/?q=1", "a", 80, "/x/?q=1", "GET /x/"),
+        ("http://a?q=1", "a", 80, "/?q=1", "GET /"),
+    ] {
+        let resolved =
+            spec(&format!("  target: {{url: '{url}', headers: {{a: b}}}}\n  profile: {{preset: smoke}}\n"))
+                .unwrap();
+        let target = &resolved.plan.target;
+        assert_eq!(
+            (target.host.as_str(), target.port, target.tls.is_some()),
+            (host, port, url.starts_with("https"))
+        );
+        let step = steps(&resolved)[0];
+        assert_eq!(
+            (step.path.as_str(), step.method.as_str(), step.headers[0].value.as_str()),
+            (path, "GET", "b")
+        );
+        assert_eq!(
+            (step.expect.as_slice(), step.timeout, step.redirects),
+            ([(200, 399)].as_slice(), 30 * S, 10)
+        );
+        assert_eq!(resolved.plan.layout.requests, [name]);
+    }
+}
+
+#[test]
+fn defaults() {
+    let plan = spec("  target: {url: http://a}\n  profile: {users: 3, duration: 10s}\n").unwrap().plan;
+    assert_eq!((plan.workers, plan.graceful_stop, plan.graceful_ramp_down), (1, 30 * S, 30 * S));
+    assert_eq!((plan.users_at(0), plan.scenarios[0].wait, plan.iterations), (3, None, None));
+    assert_eq!(plan.target.connections.per, ConnectionsPer::User);
+    assert_eq!(plan.layout.judged_spans(None), [(0, 10 * S)]);
+    assert_eq!(plan.layout.windows.len(), 1);
+
+    let resolved =
+        spec("  target: {url: http://a}\n  profile: {arrivals: {rate: 30/m}, duration: 10s}\n").unwrap();
+    let validity = &resolved.validity;
+    assert_eq!((validity.min_samples, validity.min_delivered), (None, 950_000_000));
+    assert_eq!((validity.max_lateness, validity.max_start_skew), (S / 100, S / 10));
+    let Load::Open { rate, distribution, max_in_flight } = &resolved.plan.load else { panic!() };
+    assert_eq!(
+        (rate[0].from, rate[0].to, *distribution, *max_in_flight),
+        (500, 500, Distribution::Uniform, 10_000)
+    );
+    assert_eq!(resolved.plan.target.connections.per, ConnectionsPer::Worker);
+}
+
+#[test]
+fn headers_merge_paths_join_and_steps_of_one_name_count_together() {
+    let resolved = spec(
+        "  target: {url: http://a/v1/, headers: {X-Key: target, keep: target}}
+  profile: {users: 1, duration: 10s, wait: {min: 1s, max: 2s}}
+  scenarios:
+  - name: s
+    weight: 3
+    headers: {x-key: scenario, accept: scenario}
+    steps:
+    - http: {path: '/p?b=1', query: {q: x}}
+    - pause: {min: 1s, max: 1s}
+    - {name: n, http: {method: POST, path: /q, headers: {Accept: step}, json: {a: 1}, expect: {status: [2xx, 404]}, timeout: 1s, redirects: 0}}
+  - name: t
+    wait: {min: 3s, max: 4s}
+    tasks:
+    - {name: one, weight: 5, steps: [{name: n, http: {path: /r, body: text}}]}
+",
+    )
+    .unwrap();
+    let found = steps(&resolved);
+    let headers = |at: usize| -> Vec<String> {
+        found[at].headers.iter().map(|field| format!("{}={}", field.name, field.value)).collect()
+    };
+    assert_eq!(headers(0), ["keep=target", "accept=scenario", "x-key=scenario"]);
+    assert_eq!(headers(1), ["keep=target", "x-key=scenario", "Accept=step"]);
+    assert_eq!((found[0].path.as_str(), found[0].query[0].value.as_str()), ("/v1/p?b=1", "x"));
+    assert_eq!(
+        (found[1].expect.clone(), found[1].timeout, found[1].redirects),
+        (vec![(200, 299), (404, 404)], S, 0)
+    );
+    assert!(
+        matches!(&found[1].body, Body::Json(_))
+            && matches!(&found[2].body, Body::Text(text) if text == "text")
+    );
+    assert_eq!(resolved.plan.layout.requests, ["GET /p", "n"]);
+    assert_eq!((found[1].request, found[2].request), (1, 1));
+    let waits: Vec<u64> = resolved.plan.scenarios.iter().map(|s| s.wait.unwrap().min).collect();
+    assert_eq!((waits, resolved.plan.scenarios[0].weight), (vec![S, 3 * S], 3));
+}
+
+#[test]
+fn windows_are_what_lies_outside_warm_up_and_cool_down() {
+    let resolved = spec(
+        "  target: {url: http://a}
+  profile:
+    warmup: 15s
+    cooldown: 5s
+    stages:
+    - {duration: 10s, users: 1}
+    - {duration: 10s, users: 1, window: calm}
+    - {duration: 10s, users: 9, window: burst}
+    - {duration: 10s, users: 1}
+    - {duration: 20s, users: 9, window: burst}
+  slos:
+  - {name: b, window: burst, latency: {stat: p95, atMost: 1s}}
+  - {name: m, window: main, errorRate: {atMost: 1%}}
+",
+    )
+    .unwrap();
+    let layout = &resolved.plan.layout;
+    let spans: Vec<_> = layout
+        .windows
+        .iter()
+        .map(|w| (w.name.as_str(), w.judged, w.spans.iter().map(|(a, b)| (a / S, b / S)).collect::<Vec<_>>()))
+        .collect();
+    assert_eq!(
+        spans,
+        [
+            ("main", true, vec![(30, 40)]),
+            ("warmup", false, vec![]),
+            ("cooldown", false, vec![]),
+            ("calm", true, vec![(15, 20)]),
+            ("burst", true, vec![(20, 30), (40, 55)]),
+        ]
+    );
+    let at = |second: u64| layout.windows[usize::from(layout.window_at(second * S).0)].name.as_str();
+    let names = [0, 14, 15, 19, 20, 29, 30, 39, 40, 54, 55, 59, 99].map(at);
+    assert_eq!(
+        names,
+        [
+            "warmup", "warmup", "calm", "calm", "burst", "burst", "main", "main", "burst", "burst",
+            "cooldown", "cooldown", "cooldown"
+        ]
+    );
+    assert_eq!(resolved.slos[0].window.map(|w| w.0), Some(4));
+}
+
+#[test]
+fn slos_merge_by_name_and_share_counters() {
+    let resolved = spec(
+        "  target: {url: http://a}
+  profile: {preset: smoke}
+  slos:
+  - {name: p95, latency: {stat: p95, atMost: 7ms}}
+  - {name: throughput, disabled: true}
+  - {name: same, latency: {stat: p90, atMost: 7ms}, severity: Critical}
+  - {name: gone, errorRate: {atMost: 1%, class: [TLS]}, abort: {after: 5s}}
+",
+    )
+    .unwrap();
+    let names: Vec<_> = resolved.slos.iter().map(|slo| slo.name.as_str()).collect();
+    assert_eq!(names, ["p50", "p95", "p99", "errors", "timeouts", "same", "gone"]);
+    assert!(matches!(resolved.slos[1].kind, Kind::Latency { at_most: 7_000_000, .. }));
+    assert_eq!(resolved.slos[1].objective, resolved.slos[5].objective);
+    assert_eq!(resolved.slos[5].severity, Severity::Critical);
+    assert_eq!(resolved.slos[6].abort_after, Some(5 * S));
+    assert_eq!(resolved.spec.slos.len(), 7);
+}
+
+#[test]
+fn a_run_merges_over_its_test() {
+    let run = |overrides: &str| {
+        let text = format!(
+            "apiVersion: plimsoll.dev/v1alpha1
+kind: LoadTest
+metadata: {{name: t}}
+spec:
+  target: {{url: http://a/v1}}
+  vars: [{{name: x, value: old}}, {{name: y, value: kept}}]
+  profile: {{stages: [{{duration: 30s, users: 10}}], warmup: 3s}}
+  slos: [{{name: p95, latency: {{stat: p95, atMost: 1s}}}}]
+  workers: {{count: 2, threads: 3}}
+---
+apiVersion: plimsoll.dev/v1alpha1
+kind: LoadTestRun
+metadata: {{generateName: t-}}
+spec:
+  testRef: {{name: t}}
+  overrides: {overrides}
+"
+        );
+        resolve(&text).remove(0)
+    };
+    let resolved = run("{target: {url: 'http://b'}, vars: [{name: x, value: new}], profile: {users: 5, duration: 1m}, slos: [{name: errors, errorRate: {atMost: 1%}}], workers: {count: 4}}").unwrap();
+    assert_eq!((resolved.plan.target.host.as_str(), resolved.plan.workers), ("b", 4));
+    assert_eq!((resolved.plan.duration, resolved.plan.peak_users()), (60 * S, 5));
+    assert_eq!(resolved.plan.layout.judged_spans(None), [(6 * S, 60 * S)]);
+    assert_eq!(resolved.slos.iter().map(|slo| slo.name.as_str()).collect::<Vec<_>>(), ["p95", "errors"]);
+    assert_eq!(
+        resolved.spec.vars.iter().map(|var| var.value.as_deref().unwrap()).collect::<Vec<_>>(),
+        ["new", "kept"]
+    );
+    assert_eq!(resolved.spec.workers.unwrap().threads, Some(3));
+
+    let resolved = run("{profile: {preset: smoke}}").unwrap();
+    assert_eq!((resolved.plan.duration, resolved.slos.len()), (60 * S, 6));
+    let problems =
+        run("{workers: {count: 11}, profile: {arrivals: {rate: 1/s, maxInFlight: 5}}}").unwrap_err();
+    assert_eq!(
+        problems[0].to_string(),
+        "m.yaml:7:12: spec.profile.arrivals.maxInFlight: 5 is fewer than the 11 workers that share it: raise it to 11, or lower workers.count to 5"
+    );
+}
+
+#[test]
+fn what_is_not_done_as_asked_is_noted() {
+    let notices = |text: &str| spec(&format!("  target: {{url: http://a}}\n{text}")).unwrap().notices;
+    for (text, notice) in [
+        (
+            "  profile: {users: 2, duration: 9s}\n  workers: {count: 3}\n",
+            "workers.count 3 is lowered to 2: there are no more users",
+        ),
+        (
+            "  profile: {preset: soak}\n  runPolicy: {schedule: {cron: '0 2 * * *'}}\n",
+            "runPolicy.schedule is not acted on by this version",
+        ),
+        (
+            "  profile: {preset: soak}\n  slos: [{name: cpu, prometheus: {query: up, atLeast: 1}}]\n",
+            "SLO cpu: queries are not made by this version, so its result is Unknown",
+        ),
+        (
+            "  profile: {arrivals: {rate: 1/s}, duration: 9s}\n  scenarios: [{name: s, wait: {min: 1s, max: 1s}, steps: [{http: {path: /}}]}]\n",
+            "wait of scenario s is not used: arrivals come when they are due",
+        ),
+        (
+            "  profile: {preset: soak}\n  results: {volumeClaim: {name: v}}\n",
+            "results.volumeClaim is not acted on by this version",
+        ),
+    ] {
+        assert_eq!(notices(text), [notice]);
+    }
+}
+
+#[test]
+fn a_profile_that_is_not_there_hides_no_other_error() {
+    let text = "  target: {url: http://a}\n  profile: {ref: {kind: ClusterLoadProfile, name: x}, users: 3}
+  slos:\n  - {name: peak, disabled: true}\n  - {name: a, window: peak, request: b, errorRate: {atMost: 1%}}\n";
+    let paths: Vec<String> = spec(text).unwrap_err().into_iter().map(|problem| problem.path).collect();
+    assert_eq!(paths, ["spec.profile.ref", "spec.slos[1].request"]);
+}
+
+#[test]
+fn refusals_name_line_path_value_and_remedy() {
+    let target = "  target: {url: http://a}\n";
+    let smoke = "  target: {url: http://a}\n  profile: {preset: smoke}\n";
+    let step = |step: &str| format!("{smoke}  scenarios: [{{name: s, steps: [{step}]}}]\n");
+    let slo = |slo: &str| format!("{smoke}  slos: [{{name: x, {slo}}}]\n");
+    let mut differing = String::new();
+    for (text, expected) in [
+        (format!("{target}  profile: {{duration: 1m}}\n"), "6:12: spec.profile.users: required, but missing: set users, stages, arrivals, a preset or a ref"),
+        (format!("{target}  profile: {{users: 1}}\n"), "6:12: spec.profile.duration: required, but missing: set how long the load takes"),
+        (format!("{target}  profile: {{users: 1, iterations: 9}}\n"), "6:12: spec.profile.duration: required, but missing (iterations end the run earlier, never later): set how long the load takes"),
+        (format!("{target}  profile: {{duration: 2m, stages: [{{duration: 90s, users: 1}}]}}\n"), "6:23: spec.profile.duration: 2m beside stages, whose sum is 1m30s: remove duration, the stages are the duration"),
+        (format!("{target}  profile: {{preset: smoke, ref: {{kind: LoadProfile, name: x}}}}\n"), "6:12: spec.profile: preset and ref exclude each other: keep one and override its fields"),
+        (format!("{target}  profile: {{users: 1, arrivals: {{rate: 1/s}}, duration: 1s}}\n"), "6:20: spec.profile.users: users (closed model) and arrivals (open model) exclude each other: keep one of them"),
+        (format!("{target}  profile: {{arrivals: {{rate: 1/s, stages: [{{duration: 1s, rate: 1/s}}]}}}}\n"), "6:23: spec.profile.arrivals: arrivals needs either rate or stages"),
+        (format!("{target}  profile: {{arrivals: {{rate: 0/s}}, duration: 1s}}\n"), "6:30: spec.profile.arrivals.rate: 0/s sends nothing: set a rate over 0/s"),
+        (format!("{target}  profile: {{preset: medium, spawnRate: 3}}\n"), "6:40: spec.profile.spawnRate: the profile has stages, which say how fast users come: remove spawnRate, or give stages"),
+        (format!("{target}  profile: {{preset: smoke, warmup: 55s}}\n"), "6:12: spec.profile.cooldown: warmup 55s and cooldown 10s leave nothing of 1m to judge: shorten them"),
+        (format!("{target}  profile: {{ref: {{kind: LoadProfile, name: x}}}}\n"), "6:18: spec.profile.ref: there is no LoadProfile named \"x\": create it, or use a preset"),
+        (format!("{target}  profile: {{stages: [{{duration: 1s, users: 50%}}]}}\n"), "6:44: spec.profile.stages[0].users: 50% of what? set spec.profile.users, which it is a share of"),
+        (format!("{target}  profile: {{stages: [{{duration: 9s, users: 0}}]}}\n"), "6:12: spec.profile: the load is 0 all the time; set users or a rate"),
+        (format!("{target}  profile: {{warmup: 9s, stages: [{{duration: 9s, users: 1, window: w}}, {{duration: 9s, users: 1}}]}}\n"), "6:67: spec.profile.stages[0].window: window \"w\" lies wholly inside warmup 9s or cooldown 0s, which are not judged: shorten them, or lengthen the stage"),
+        (format!("{target}  profile: {{stages: [{{duration: 9s, users: 1, window: main}}]}}\n"), "6:55: spec.profile.stages[0].window: \"main\" is the name of a window that is there anyway: choose another"),
+        (slo("window: burst, errorRate: {atMost: 1%}"), "7:28: spec.slos[0].window: there is no window \"burst\"; there are \"main\""),
+        (slo("window: warmup, errorRate: {atMost: 1%}"), "7:28: spec.slos[0].window: warmup is recorded, but not judged: choose another window"),
+        (slo("request: GET, errorRate: {atMost: 1%}"), "7:29: spec.slos[0].request: there is no request \"GET\"; there are \"GET /\""),
+        (slo("request: get /, errorRate: {atMost: 1%}"), "7:29: spec.slos[0].request: there is no request \"get /\"; did you mean \"GET /\"?"),
+        (slo("severity: Error"), "7:10: spec.slos[0]: an SLO has exactly one of latency, errorRate, timeoutRate, statusRate, throughput, prometheus (or disabled: true)"),
+        (slo("latency: {stat: p95, atMost: 110%}"), "7:49: spec.slos[0].latency.atMost: 110%: atMost is a duration such as 500ms, or, with relativeTo, a share such as 110%"),
+        (slo("statusRate: {status: [200]}"), "7:32: spec.slos[0].statusRate: needs atMost or atLeast"),
+        (slo("severity: Info, abort: {after: 1s}, errorRate: {atMost: 1%}"), "7:43: spec.slos[0].abort: a miss of severity Info stops no run: remove abort, or make it Error"),
+        (slo("window: main, prometheus: {query: up, atMost: 1}"), "7:28: spec.slos[0].window: does not apply to a query: write the scope into it"),
+        (format!("{smoke}  slos: [{{name: p59, disabled: true}}]\n"), "7:17: spec.slos[0].name: there is no SLO to disable named \"p59\"; did you mean \"p50\"?"),
+        (step("{name: n}"), "7:33: spec.scenarios[0].steps[0]: a step has exactly one action: http or pause"),
+        (step("{pause: {min: 2s, max: 1s}}"), "7:47: spec.scenarios[0].steps[0].pause.min: 2s is more than max, 1s"),
+        (step("{http: {path: /, json: {}, body: x}}"), "7:66: spec.scenarios[0].steps[0].http.body: json and body exclude each other: keep one"),
+        (step("{http: {path: '/${vars.x}'}}"), "7:47: spec.scenarios[0].steps[0].http.path: column 4: unknown variable \"x\""),
+        (format!("{smoke}  scenarios: [{{name: s}}]\n"), "7:15: spec.scenarios[0]: a scenario has either tasks (one drawn by weight per iteration) or steps (all, in order)"),
+        ("  target: {url: http://a, tls: {}}\n  profile: {preset: smoke}\n".into(), "5:32: spec.target.tls: tls needs an https url: write target.url as https://…, or remove tls"),
+        ("  target: {url: 'http://u:p@a'}\n  profile: {preset: smoke}\n".into(), "5:17: spec.target.url: \"http://u:p@a\" holds credentials: put them into a Secret and a header, with vars"),
+        ("  target: {url: 'http://a/?x'}\n  profile: {preset: smoke}\n  scenarios: [{name: s, steps: [{http: {path: /}}]}]\n".into(), "5:17: spec.target.url: has a query, which no step would send: move it to the steps"),
+        ("  target: {url: http://a, headers: {k: '${vars.x}'}}\n  profile: {preset: smoke}\n  scenarios: [{name: s, steps: [{http: {path: /}}, {http: {path: /b}}]}]\n".into(), "5:40: spec.target.headers.k: "),
+        (format!("{smoke}  vars: [{{name: a}}]\n"), "7:10: spec.vars[0]: a: a variable has either value or valueFrom"),
+        (format!("{smoke}  workers: {{template: {{spec: 3}}}}\n"), "7:23: spec.workers.template: not a core/v1 PodTemplateSpec: "),
+        ("  target: {url: http://a, connections: {max: 1}}\n  profile: {preset: smoke}\n  workers: {count: 2}\n".into(), "5:46: spec.target.connections.max: 1 is fewer than the 2 workers that share it: raise it to 2, or lower workers.count to 1"),
+    ] {
+        let problems: Vec<String> = spec(&text).expect_err(&text).iter().map(ToString::to_string).collect();
+        if problems.len() != 1 || !problems[0].starts_with(&format!("m.yaml:{expected}")) {
+            differing.push_str(&format!("{text}expected m.yaml:{expected}\nfound    {problems:#?}\n"));
+        }
+    }
+    assert!(differing.is_empty(), "{differing}");
+}
