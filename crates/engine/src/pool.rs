@@ -102,6 +102,7 @@ pub(crate) struct Pool {
     permits: Option<Arc<Semaphore>>,
     /// Users waiting for a permit.
     waiting: Cell<usize>,
+    #[expect(clippy::vec_box, reason = "links move between users as pointers")]
     idle: RefCell<Vec<Box<Link>>>,
     shared: RefCell<Vec<Rc<Link>>>,
     /// Whether the target speaks HTTP/2, once known.

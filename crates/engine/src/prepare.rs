@@ -86,6 +86,7 @@ pub struct Engine {
 ///
 /// # Errors
 /// Whatever makes the share impossible to execute, naming the field.
+#[expect(clippy::needless_pass_by_value, reason = "materials hold secrets, which end here")]
 pub fn prepare(share: Share, materials: Materials, threads: Option<usize>) -> Result<Engine, EngineError> {
     let plan = &share.plan;
     plan.check()?;

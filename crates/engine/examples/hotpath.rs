@@ -1,0 +1,150 @@
+//! Measures what one request costs: a closed model without waits on kept-alive connections, one static request.
+//!
+//! `hotpath ADDRESS [CONNECTIONS [SECONDS [THREADS]]]`, for example `hotpath 127.0.0.1:8080 50 8 1`. Results and method are in
+//! docs/adr/0002-hot-path.md.
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use plimsoll_engine::{Materials, prepare};
+use plimsoll_measure::{Layout, Window, WindowId};
+use plimsoll_plan::{
+    Connections, ConnectionsPer, HttpVersion, Load, PLAN_VERSION, Plan, Preflight, Ramp, RunId, Target,
+};
+use plimsoll_scenario::{Action, Body, HttpStep, Scenario, Step};
+
+const SECOND: u64 = 1_000_000_000;
+
+struct Ask {
+    address: SocketAddr,
+    connections: u64,
+    seconds: u64,
+    threads: usize,
+}
+
+fn main() -> ExitCode {
+    let Some(ask) = ask() else {
+        eprintln!("usage: hotpath ADDRESS [CONNECTIONS [SECONDS [THREADS]]]");
+        return ExitCode::from(2);
+    };
+    match measure(&ask) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn ask() -> Option<Ask> {
+    let mut words = std::env::args().skip(1);
+    let address = words.next()?.parse().ok()?;
+    let mut number = |default: u64| words.next().map_or(Some(default), |word| word.parse().ok());
+    let (connections, seconds) = (number(50)?, number(5)?);
+    let threads = usize::try_from(number(1)?).ok()?;
+    Some(Ask { address, connections, seconds, threads })
+}
+
+fn measure(ask: &Ask) -> Result<(), Box<dyn std::error::Error>> {
+    let share = Arc::new(plan(ask)).share(0)?;
+    let engine = prepare(share, Materials::default(), Some(ask.threads))?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (user, system) = cpu()?;
+    let begun = Instant::now();
+    let total = runtime.block_on(async {
+        engine.preflight().await?;
+        let mut running = engine.launch(Instant::now());
+        running.finished().await;
+        Ok::<_, plimsoll_engine::Unreachable>(running.take().await)
+    })?;
+    let wall = begun.elapsed();
+    let (user, system) = {
+        let now = cpu()?;
+        (now.0 - user, now.1 - system)
+    };
+    let (sent, failed) = total
+        .cells
+        .iter()
+        .fold((0, 0), |(sent, failed), cell| (sent + cell.counts.sent, failed + cell.counts.failed));
+    let per_request = |time: Duration| time.as_secs_f64() * 1e6 / sent.max(1) as f64;
+    println!(
+        "{sent} requests in {:.2} s: {:.0}/s, {failed} failed, {} connections; per request {:.2} µs user, {:.2} µs system",
+        wall.as_secs_f64(),
+        sent as f64 / wall.as_secs_f64(),
+        total.health.connections,
+        per_request(user),
+        per_request(system),
+    );
+    Ok(())
+}
+
+/// User and system time of this process, from /proc: in steps of 10 ms, which is enough for seconds of load.
+fn cpu() -> Result<(Duration, Duration), Box<dyn std::error::Error>> {
+    let stat = std::fs::read_to_string("/proc/self/stat")?;
+    let fields: Vec<&str> = stat.rsplit(") ").next().unwrap_or("").split(' ').collect();
+    let ticks = |index: usize| -> Result<Duration, Box<dyn std::error::Error>> {
+        let field = fields.get(index).ok_or("no CPU time in /proc/self/stat")?;
+        Ok(Duration::from_millis(field.parse::<u64>()? * 10))
+    };
+    Ok((ticks(11)?, ticks(12)?))
+}
+
+fn plan(ask: &Ask) -> Plan {
+    let duration = ask.seconds * SECOND;
+    let get = HttpStep {
+        request: 0,
+        at: "hotpath".into(),
+        method: "GET".into(),
+        path: "/".into(),
+        query: vec![],
+        headers: vec![],
+        body: Body::Empty,
+        expect: vec![(200, 399)],
+        timeout: 30 * SECOND,
+        redirects: 10,
+    };
+    let window = Window { name: "main".into(), judged: true, spans: vec![(0, duration)] };
+    Plan {
+        version: PLAN_VERSION,
+        run: RunId::default(),
+        seed: 1,
+        workers: 1,
+        target: Target {
+            scheme: "http".into(),
+            host: ask.address.ip().to_string(),
+            port: ask.address.port(),
+            base_path: String::new(),
+            http: HttpVersion::Auto,
+            tls: None,
+            connections: Connections {
+                per: ConnectionsPer::User,
+                max: None,
+                max_age: None,
+                max_requests: None,
+                resolve_per_connection: false,
+            },
+            preflight: Preflight::Connect,
+            headers: vec![],
+        },
+        vars: vec![],
+        load: Load::Closed { users: vec![Ramp { duration, from: ask.connections, to: ask.connections }] },
+        duration,
+        graceful_stop: SECOND,
+        graceful_ramp_down: SECOND,
+        iterations: None,
+        scenarios: vec![Scenario {
+            name: "static".into(),
+            weight: 1,
+            wait: None,
+            action: Action::Steps(vec![Step::Http(Box::new(get))]),
+        }],
+        layout: Layout {
+            requests: vec!["GET /".into()],
+            windows: vec![window],
+            segments: vec![(duration, WindowId(0))],
+            objectives: vec![],
+        },
+    }
+}

@@ -1,0 +1,181 @@
+//! Plans for tests and their execution.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use plimsoll_engine::{Engine, Materials, Running, prepare};
+use plimsoll_measure::{Cell, Counts, ErrorClass, Layout, Snapshot, Window, WindowId};
+use plimsoll_plan::{
+    Connections, ConnectionsPer, Distribution, HttpVersion, Load, PLAN_VERSION, Plan, Preflight, Ramp, RunId,
+    Share, Target,
+};
+use plimsoll_scenario::{Action, Body, HttpStep, Scenario, Step, Wait};
+use plimsoll_testbed::{Config, Route, Testbed};
+
+pub(crate) const SECOND: u64 = 1_000_000_000;
+pub(crate) const MILLI: u64 = 1_000_000;
+
+/// One test at a time: they compare times on a machine with few cores.
+pub(crate) fn serial() -> MutexGuard<'static, ()> {
+    static LOCK: Mutex<()> = Mutex::new(());
+    LOCK.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A server with these routes, one thread, nothing else.
+pub(crate) fn server(routes: Vec<Route>) -> Testbed {
+    start(Config { routes, ..quiet() })
+}
+
+pub(crate) fn start(config: Config) -> Testbed {
+    Testbed::start(config).unwrap()
+}
+
+/// Everything but the routes: unknown paths answer 404.
+pub(crate) fn quiet() -> Config {
+    let fallback = Route { status: Some(404), ..Route::default() };
+    Config { threads: 1, fallback, ..Config::default() }
+}
+
+pub(crate) fn get(path: &str) -> HttpStep {
+    HttpStep {
+        request: 0,
+        at: format!("test {path}"),
+        method: "GET".into(),
+        path: path.into(),
+        query: vec![],
+        headers: vec![],
+        body: Body::Empty,
+        expect: vec![(200, 399)],
+        timeout: 10 * SECOND,
+        redirects: 10,
+    }
+}
+
+pub(crate) fn http(step: HttpStep) -> Step {
+    Step::Http(Box::new(step))
+}
+
+/// A plan of one scenario; tests change what they are about.
+pub(crate) fn plan(address: SocketAddr, load: Load, duration: u64, steps: Vec<Step>) -> Plan {
+    let per = match load {
+        Load::Closed { .. } => ConnectionsPer::User,
+        Load::Open { .. } => ConnectionsPer::Worker,
+    };
+    let count = steps.iter().filter_map(|step| match step {
+        Step::Http(http) => Some(http.request),
+        Step::Pause(_) => None,
+    });
+    let requests = (0..=count.max().unwrap_or(0)).map(|i| format!("request {i}")).collect();
+    Plan {
+        version: PLAN_VERSION,
+        run: RunId::default(),
+        seed: 7,
+        workers: 1,
+        target: Target {
+            scheme: "http".into(),
+            host: address.ip().to_string(),
+            port: address.port(),
+            base_path: String::new(),
+            http: HttpVersion::Auto,
+            tls: None,
+            connections: Connections {
+                per,
+                max: None,
+                max_age: None,
+                max_requests: None,
+                resolve_per_connection: false,
+            },
+            preflight: Preflight::Connect,
+            headers: vec![],
+        },
+        vars: vec![],
+        load,
+        duration,
+        graceful_stop: 10 * SECOND,
+        graceful_ramp_down: 10 * SECOND,
+        iterations: None,
+        scenarios: vec![Scenario { name: "s".into(), weight: 1, wait: None, action: Action::Steps(steps) }],
+        layout: Layout {
+            requests,
+            windows: vec![Window { name: "main".into(), judged: true, spans: vec![(0, duration)] }],
+            segments: vec![(duration, WindowId(0))],
+            objectives: vec![],
+        },
+    }
+}
+
+pub(crate) fn users(count: u64, duration: u64) -> Load {
+    Load::Closed { users: vec![Ramp { duration, from: count, to: count }] }
+}
+
+/// Arrivals per second.
+pub(crate) fn rate(per_second: u64, duration: u64, max_in_flight: u64) -> Load {
+    let rate = vec![Ramp { duration, from: per_second * 1000, to: per_second * 1000 }];
+    Load::Open { rate, distribution: Distribution::Uniform, max_in_flight }
+}
+
+/// A closed model of `count` users that together make `iterations` requests of one step.
+pub(crate) fn a_few(address: SocketAddr, count: u64, iterations: u64, step: HttpStep) -> Plan {
+    let mut plan = plan(address, users(count, 60 * SECOND), 60 * SECOND, vec![http(step)]);
+    plan.iterations = Some(iterations);
+    plan
+}
+
+pub(crate) fn wait(millis: u64) -> Option<Wait> {
+    Some(Wait { min: millis * MILLI, max: millis * MILLI })
+}
+
+pub(crate) fn whole(plan: Plan) -> Share {
+    Arc::new(plan).share(0).unwrap()
+}
+
+pub(crate) fn engine(plan: Plan, threads: usize) -> Engine {
+    prepare(whole(plan), Materials::default(), Some(threads)).unwrap()
+}
+
+/// Runs a plan on two cores to its end.
+pub(crate) fn run(plan: Plan) -> Snapshot {
+    run_with(plan, Materials::default(), 2)
+}
+
+pub(crate) fn run_with(plan: Plan, materials: Materials, threads: usize) -> Snapshot {
+    let engine = prepare(whole(plan), materials, Some(threads)).unwrap();
+    during(engine, async |running| running.finished().await)
+}
+
+/// Launches, does something meanwhile, and returns everything that was measured; deltas are taken as a worker would.
+pub(crate) fn during(engine: Engine, meanwhile: impl AsyncFnOnce(&mut Running)) -> Snapshot {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let mut running = engine.launch(Instant::now());
+        let mut total = running.take().await;
+        meanwhile(&mut running).await;
+        total.merge(&running.take().await);
+        tokio::time::timeout(Duration::from_secs(60), running.finished()).await.expect("the load must end");
+        total.merge(&running.take().await);
+        assert_eq!(running.fault(), None);
+        assert!(running.take().await.cells.is_empty(), "nothing may be measured after the end");
+        total
+    })
+}
+
+/// The cell of a request in the only window.
+pub(crate) fn cell(snapshot: &Snapshot, request: u16) -> &Cell {
+    snapshot.cells.iter().find(|cell| cell.request.0 == request).expect("nothing was measured")
+}
+
+/// Counts over all requests, after a check that they agree with each other.
+pub(crate) fn totals(snapshot: &Snapshot) -> Counts {
+    let total = snapshot.total();
+    assert_eq!(total.sent + total.not_sent, total.complete + total.incomplete, "{total:?}");
+    assert_eq!(total.classes.values().sum::<u64>(), total.failed, "{total:?}");
+    assert_eq!(total.statuses.values().sum::<u64>(), total.complete, "{total:?}");
+    let asked: u64 = snapshot.series.iter().map(|second| second.asked).sum();
+    assert_eq!(asked, total.complete + total.incomplete, "every request is asked for once");
+    total
+}
+
+pub(crate) fn of_class(counts: &Counts, class: ErrorClass) -> u64 {
+    counts.classes.get(&class).copied().unwrap_or(0)
+}
