@@ -1,2 +1,35 @@
-//! Under construction.
-fn main() {}
+//! `plimsoll`: runs the pipeline, or one arrow of it, on files. Each command is a file of its name.
+
+mod args;
+mod exit;
+mod input;
+mod profiles;
+mod quick;
+mod render;
+mod run;
+mod validate;
+mod values;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::args::{Cli, Command};
+use crate::exit::Exit;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let done = match &cli.command {
+        Command::Run(args) => run::run(args),
+        Command::Validate(args) => validate::validate(args),
+        Command::Render(args) => render::render(args),
+        Command::Profiles(args) => profiles::profiles(args),
+    };
+    match done {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            eprintln!("{error:#}");
+            Exit::Refused.into()
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! `plimsoll run`: every test of the input, one after the other, judged as the operator would, and reported.
+
+mod display;
+mod drive;
+mod output;
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use anyhow::{Context, Result};
+use plimsoll_api::{Resolved, read, to_yaml};
+use plimsoll_slo::{Facts, Judgement, Reason, judge};
+use plimsoll_testbed::{Config, Testbed};
+
+use crate::args::{Output, RunArgs};
+use crate::exit::Exit;
+use crate::input::{Asked, Input, Refused, load};
+use crate::{quick, render};
+use display::Display;
+use drive::{Interrupts, Job, Outcome};
+
+/// How long the testbed may take to end.
+const TESTBED_GRACE: Duration = Duration::from_secs(1);
+
+/// Runs the tests of the command line; the worst verdict is the exit code.
+pub(crate) fn run(args: &RunArgs) -> Result<Exit> {
+    let mut input = match &args.quick.url {
+        Some(url) => {
+            let manifest = to_yaml(&quick::manifest(url, &args.quick))?;
+            if args.print_manifest {
+                print!("{manifest}");
+                return Ok(Exit::Passed);
+            }
+            let mut input = Input::default();
+            read("--url", &manifest).map_err(Refused)?.into_iter().for_each(|document| input.take(document));
+            input
+        }
+        None => load(&args.input)?,
+    };
+    for flag in &args.secrets {
+        input.values.add_flag(flag)?;
+    }
+    let mut display = Display::new(args.quiet);
+    let testbed = args.testbed.then(|| start_testbed(&mut input, &mut display)).transpose()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let exit = runtime.block_on(run_all(&input, args, &mut display));
+    if let Some(testbed) = testbed {
+        testbed.shutdown(TESTBED_GRACE);
+    }
+    exit
+}
+
+/// Starts the stand-in and points every test at it; the path of the target stays.
+fn start_testbed(input: &mut Input, display: &mut Display) -> Result<Testbed> {
+    let testbed = Testbed::start(Config::default()).context("the testbed did not start")?;
+    let url = testbed.url();
+    display.say(&format!("testbed listening on {url}"));
+    for (test, _) in &mut input.tests {
+        let target = &mut test.spec.target;
+        let rest = target.url.split_once("://").map_or("", |(_, rest)| rest);
+        let path = rest.find(['/', '?']).map_or("", |at| &rest[at..]);
+        target.url = format!("{}{path}", url.trim_end_matches('/'));
+        target.tls = None;
+    }
+    Ok(testbed)
+}
+
+async fn run_all(input: &Input, args: &RunArgs, display: &mut Display) -> Result<Exit> {
+    let asked = input.asked()?;
+    // All tests are checked before the first one sends anything.
+    let mut jobs = Vec::new();
+    let mut problems = Vec::new();
+    for asked in asked {
+        match asked.lower(&input.references) {
+            Ok(resolved) => jobs.push((asked, resolved)),
+            Err(errors) => problems.extend(asked.refused(&errors).0),
+        }
+    }
+    if !problems.is_empty() {
+        return Err(Refused(problems).into());
+    }
+    let mut interrupts = Interrupts::new()?;
+    let mut worst = Exit::Passed;
+    for (asked, resolved) in jobs {
+        let exit = run_one(&asked, resolved, input, args, display, &mut interrupts).await?;
+        worst = worst.max(exit);
+        if exit == Exit::Interrupted {
+            break;
+        }
+    }
+    Ok(worst)
+}
+
+async fn run_one(
+    asked: &Asked<'_>,
+    mut resolved: Resolved,
+    input: &Input,
+    args: &RunArgs,
+    display: &mut Display,
+    interrupts: &mut Interrupts,
+) -> Result<Exit> {
+    // In one process the threads share the load; more than one worker would only cut it.
+    resolved.plan.workers = 1;
+    for notice in &resolved.notices {
+        display.say(&format!("{}: {notice}", asked.name()));
+    }
+    let queued = SystemTime::now();
+    let outcome = match input.values.materials(&resolved.plan) {
+        Ok(materials) => {
+            let plan = Arc::new(resolved.plan.clone());
+            let job = Job {
+                plan: Arc::clone(&plan),
+                slos: &resolved.slos,
+                validity: &resolved.validity,
+                materials,
+                threads: args.threads,
+            };
+            let (slos, validity) = (&resolved.slos, &resolved.validity);
+            let show = |now: drive::Now<'_>| display.show(asked.name(), &plan, slos, validity, &now);
+            drive::drive(job, interrupts, show).await?
+        }
+        Err(missing) => Some(could_not_run(&resolved, missing.to_string())),
+    };
+    display.clear();
+    let Some(outcome) = outcome else { return Ok(Exit::Interrupted) };
+    let judgement = judged(&resolved, &outcome);
+    let exit = judgement.verdict.into();
+    let run = output::finished(render::run_of(asked, &resolved), &resolved, &outcome, &judgement, queued)?;
+    match args.output {
+        Output::Text => print!("{}", output::report(&run, &resolved, &outcome, &judgement)),
+        Output::Json => println!("{}", serde_json::to_string_pretty(&run)?),
+        Output::Yaml => print!("---\n{}", to_yaml(&run)?),
+    }
+    Ok(exit)
+}
+
+fn judged(resolved: &Resolved, outcome: &Outcome) -> Judgement {
+    judge(&resolved.slos, &resolved.validity, &resolved.plan.layout, &outcome.merged, &outcome.facts)
+}
+
+fn could_not_run(resolved: &Resolved, message: String) -> Outcome {
+    let facts = Facts {
+        workers: resolved.plan.workers,
+        error: Some((Reason::InvalidReference, message)),
+        ..Facts::default()
+    };
+    Outcome { merged: Arc::default(), facts, started: None }
+}

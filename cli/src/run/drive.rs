@@ -1,0 +1,168 @@
+//! One run in this process: the worker's own code behind the door in memory, watched and stopped like the operator does it.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use plimsoll_engine::Materials;
+use plimsoll_measure::Snapshot;
+use plimsoll_plan::{Load, Plan};
+use plimsoll_session::{LocalRun, Stop, local};
+use plimsoll_slo::{Facts, Reason, Slo, Validity};
+use plimsoll_worker::{ExecuteError, execute};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// What is to be run.
+pub(super) struct Job<'a> {
+    pub(super) plan: Arc<Plan>,
+    pub(super) slos: &'a [Slo],
+    pub(super) validity: &'a Validity,
+    pub(super) materials: Materials,
+    pub(super) threads: Option<usize>,
+}
+
+/// What became of it.
+pub(super) struct Outcome {
+    pub(super) merged: Arc<Snapshot>,
+    pub(super) facts: Facts,
+    /// When the load began; absent if it never did.
+    pub(super) started: Option<SystemTime>,
+}
+
+/// The run as it is now, for whoever shows it.
+pub(super) struct Now<'a> {
+    pub(super) merged: &'a Snapshot,
+    pub(super) facts: &'a Facts,
+    /// Since the start; absent before it.
+    pub(super) elapsed: Option<Duration>,
+}
+
+/// Signals that end a run: the first one gracefully, the second one at once.
+pub(crate) struct Interrupts {
+    int: Signal,
+    term: Signal,
+}
+
+impl Interrupts {
+    /// Takes Ctrl-C and SIGTERM from now on.
+    pub(crate) fn new() -> std::io::Result<Self> {
+        Ok(Self { int: signal(SignalKind::interrupt())?, term: signal(SignalKind::terminate())? })
+    }
+
+    /// The next of them.
+    pub(crate) async fn next(&mut self) {
+        tokio::select! { _ = self.int.recv() => (), _ = self.term.recv() => () }
+    }
+}
+
+/// Executes a run to its end; `show` sees it about four times a second. `None` if it was interrupted twice.
+pub(super) async fn drive(
+    job: Job<'_>,
+    interrupts: &mut Interrupts,
+    mut show: impl FnMut(Now<'_>),
+) -> anyhow::Result<Option<Outcome>> {
+    let Job { plan, slos, validity, materials, threads } = job;
+    let (doors, mut run) = local(&plan);
+    let mut door = doors.into_iter().next().ok_or_else(|| anyhow::anyhow!("the plan has no share"))?;
+    let share = Arc::clone(&plan).share(0)?;
+    let mut watch = Watch { plan: &plan, slos, validity, began: None, ended: None, stopped: None };
+    let work = execute(share, materials, threads, &mut door);
+    tokio::pin!(work);
+    let mut tick = tokio::time::interval(Duration::from_millis(250));
+    let failure = loop {
+        tokio::select! {
+            done = &mut work => break done.err(),
+            () = run.changed() => {
+                if watch.look(&run) { run.ack(); }
+            }
+            () = interrupts.next() => {
+                if watch.stopped == Some(Reason::Cancelled) { return Ok(None); }
+                watch.stop(&run, Reason::Cancelled, "interrupted".to_owned());
+            }
+            _ = tick.tick() => {
+                let progress = run.observe();
+                let facts = watch.facts(&progress);
+                let elapsed = watch.began.map(|began| began.elapsed());
+                show(Now { merged: progress.gather.merged(), facts: &facts, elapsed });
+            }
+        }
+    };
+    let progress = run.observe();
+    watch.look(&run);
+    let mut facts = watch.facts(&progress);
+    facts.error = failure.and_then(could_not_run);
+    let began = watch.began.is_some() && facts.error.is_none();
+    let started = progress.start.filter(|_| began);
+    Ok(Some(Outcome { merged: Arc::clone(progress.gather.merged()), facts, started }))
+}
+
+/// Follows a run and decides when it stops.
+struct Watch<'a> {
+    plan: &'a Plan,
+    slos: &'a [Slo],
+    validity: &'a Validity,
+    began: Option<Instant>,
+    /// Nanoseconds of load when it was stopped, or when its iterations were done.
+    ended: Option<u64>,
+    stopped: Option<Reason>,
+}
+
+impl Watch<'_> {
+    /// Looks at what changed; true when all is measured.
+    fn look(&mut self, run: &LocalRun) -> bool {
+        let progress = run.observe();
+        if self.began.is_none() {
+            self.began = progress.start.map(|start| {
+                let lead = start.duration_since(SystemTime::now()).unwrap_or_default();
+                Instant::now() + lead
+            });
+        }
+        let facts = self.facts(&progress);
+        let merged = progress.gather.merged();
+        if self.stopped.is_none() && progress.stop.is_none() {
+            let elapsed = self.elapsed();
+            let missed = plimsoll_slo::live(self.slos, self.validity, &self.plan.layout, merged, &facts, elapsed);
+            if let Some((_, message)) = missed {
+                self.stop(run, Reason::SLOAborted, message);
+            }
+        }
+        let done = progress.gather.all_done();
+        if done && self.ended.is_none() {
+            self.ended = Some(self.elapsed());
+        }
+        done
+    }
+
+    fn stop(&mut self, run: &LocalRun, reason: Reason, message: String) {
+        self.stopped = Some(reason);
+        self.ended = Some(self.elapsed());
+        run.stop(Stop { reason: message, at_once: false });
+    }
+
+    /// Nanoseconds of load so far, at most the plan's duration.
+    fn elapsed(&self) -> u64 {
+        let elapsed = self.began.map_or(0, |began| began.elapsed().as_nanos());
+        u64::try_from(elapsed).unwrap_or(u64::MAX).min(self.plan.duration)
+    }
+
+    fn facts(&self, progress: &plimsoll_session::Progress) -> Facts {
+        Facts {
+            open_model: matches!(self.plan.load, Load::Open { .. }),
+            workers: self.plan.workers,
+            workers_lost: 0,
+            start_skew: progress.gather.start_skew(),
+            measured: self.ended.unwrap_or_else(|| self.elapsed()),
+            stopped: self.stopped,
+            error: None,
+            queries: Vec::new(),
+        }
+    }
+}
+
+/// Why a run could not take place, if that is what happened.
+fn could_not_run(error: ExecuteError) -> Option<(Reason, String)> {
+    match error {
+        ExecuteError::Unreachable(cause) => Some((Reason::TargetUnreachable, cause.to_string())),
+        ExecuteError::Prepare(cause) => Some((Reason::InvalidReference, cause.to_string())),
+        ExecuteError::NotStarted(_) | ExecuteError::NotConfirmed(_) => None,
+    }
+}

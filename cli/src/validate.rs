@@ -1,0 +1,53 @@
+//! `plimsoll validate`: everything that can be said of manifests without a cluster and without traffic.
+
+use anyhow::Result;
+use plimsoll_api::LowerError;
+
+use crate::args::ValidateArgs;
+use crate::exit::Exit;
+use crate::input::{Asked, Refused, load};
+
+/// Checks all documents; what they refer to outside of the input is listed as unchecked.
+pub(crate) fn validate(args: &ValidateArgs) -> Result<Exit> {
+    let input = load(&args.input)?;
+    let mut problems = Vec::new();
+    let mut lines = Vec::new();
+    let asked = if input.tests.is_empty() && input.runs.is_empty() { Vec::new() } else { input.asked()? };
+    for asked in asked {
+        match asked.lower(&input.references) {
+            Ok(resolved) => {
+                let values = match input.values.materials(&resolved.plan) {
+                    Ok(_) => Vec::new(),
+                    Err(missing) => vec![format!("unchecked: {missing}")],
+                };
+                lines.push(verdict(&asked, &[resolved.notices, values].concat()));
+            }
+            Err(errors) => {
+                let (missing, wrong): (Vec<_>, Vec<_>) =
+                    errors.into_iter().partition(|error| matches!(error, LowerError::MissingProfile { .. }));
+                problems.extend(asked.refused(&wrong).0);
+                let unchecked: Vec<String> = missing.iter().map(|error| format!("unchecked: {error}")).collect();
+                lines.push(verdict(&asked, &unchecked));
+            }
+        }
+    }
+    if !problems.is_empty() {
+        return Err(Refused(problems).into());
+    }
+    for (profile, _) in &input.references.profiles {
+        lines.push(format!("{:?} {}: valid", profile.kind, profile.name));
+    }
+    lines.extend(input.others.iter().map(|other| format!("{other}: not ours, unchecked")));
+    println!("{}", lines.join("\n"));
+    Ok(Exit::Passed)
+}
+
+fn verdict(asked: &Asked<'_>, notes: &[String]) -> String {
+    let kind = if asked.run.is_some() { "LoadTestRun of" } else { "LoadTest" };
+    let mut text = format!("{kind} {}/{}: valid", asked.namespace(), asked.name());
+    for note in notes {
+        text.push_str("\n  ");
+        text.push_str(note);
+    }
+    text
+}
