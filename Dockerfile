@@ -17,6 +17,6 @@ USER 65532:65532
 ENTRYPOINT ["/plimsoll-worker"]
 
 FROM scratch AS testbed
-COPY plimsoll-testbed /plimsoll-testbed
+COPY testbed /testbed
 USER 65532:65532
-ENTRYPOINT ["/plimsoll-testbed"]
+ENTRYPOINT ["/testbed"]

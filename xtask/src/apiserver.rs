@@ -102,12 +102,13 @@ pub enum Endpoints {
 /// The name of the audit log.
 pub const AUDIT_LOG: &str = "audit.log";
 
-/// Writes only, and of them who did what to what; leases would drown the rest.
+/// Writes only, and of them who did what to what, without the node's sign of life.
 const AUDIT_POLICY: &str = r#"{
   "apiVersion": "audit.k8s.io/v1",
   "kind": "Policy",
   "omitStages": ["RequestReceived"],
   "rules": [
+    { "level": "None", "namespaces": ["kube-node-lease"] },
     { "level": "Metadata", "verbs": ["create", "update", "patch", "delete", "deletecollection"] },
     { "level": "None" }
   ]
@@ -127,7 +128,6 @@ pub fn controller_manager(
         format!("--bind-address={address}"),
         format!("--secure-port={port}"),
         "--leader-elect=false".into(),
-        "--use-service-account-credentials=true".into(),
         format!("--service-account-private-key-file={}", pki.file("service-accounts.key").display()),
         format!("--root-ca-file={}", pki.file("ca.crt").display()),
         format!("--service-cluster-ip-range={SERVICE_RANGE}"),

@@ -11,20 +11,22 @@ use crate::cluster::Cluster;
 use crate::report::step;
 use crate::{paths, process, tools};
 
-/// An image: the stage of the `Dockerfile` that makes it and the program in it, which has the image's name.
+/// An image, named like the package that its program is from.
 #[derive(Debug)]
 pub struct Image {
-    /// The stage, for `--target`.
+    /// The stage of the `Dockerfile`, for `--target`.
     pub stage: &'static str,
-    /// The image, the program and the package.
+    /// The image and the package.
     pub name: &'static str,
+    /// The program.
+    pub program: &'static str,
 }
 
 /// All images.
 pub const IMAGES: [Image; 3] = [
-    Image { stage: "operator", name: "plimsoll-operator" },
-    Image { stage: "worker", name: "plimsoll-worker" },
-    Image { stage: "testbed", name: "plimsoll-testbed" },
+    Image { stage: "operator", name: "plimsoll-operator", program: "plimsoll-operator" },
+    Image { stage: "worker", name: "plimsoll-worker", program: "plimsoll-worker" },
+    Image { stage: "testbed", name: "plimsoll-testbed", program: "testbed" },
 ];
 
 impl Image {
@@ -49,8 +51,9 @@ pub fn all(profile: Profile) -> Result<()> {
     let programs = step(&format!("programs ({profile:?})"), || binaries::build(&packages, profile))?;
     for image in &IMAGES {
         step(&format!("image {}", image.reference()), || {
+            let program = programs.get(image.program);
             let program =
-                programs.get(image.name).with_context(|| format!("{} has no program", image.name))?;
+                program.with_context(|| format!("{} has no program {}", image.name, image.program))?;
             pack(image, program)
         })?;
     }
@@ -88,7 +91,7 @@ pub fn pack(image: &Image, program: &Path) -> Result<()> {
     // A folder with this one file, so that buildah has little to look at.
     let context = paths::cache().join("images").join(format!("{}.context", image.name));
     std::fs::create_dir_all(&context).with_context(|| format!("make {}", context.display()))?;
-    std::fs::copy(program, context.join(image.name))
+    std::fs::copy(program, context.join(image.program))
         .with_context(|| format!("copy {}", program.display()))?;
     let dockerfile = paths::root().join("Dockerfile");
     let built = build(&dockerfile, Some(image.stage), &context, &image.reference(), &image.archive());
@@ -190,7 +193,11 @@ mod tests {
         let dockerfile = std::fs::read_to_string(paths::root().join("Dockerfile")).unwrap();
         for image in &IMAGES {
             assert!(dockerfile.contains(&format!("AS {}\n", image.stage)), "{}", image.stage);
-            assert!(dockerfile.contains(&format!("ENTRYPOINT [\"/{}\"]", image.name)), "{}", image.name);
+            assert!(
+                dockerfile.contains(&format!("ENTRYPOINT [\"/{}\"]", image.program)),
+                "{}",
+                image.program
+            );
         }
     }
 }

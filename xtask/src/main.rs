@@ -1,5 +1,7 @@
 //! `cargo xtask`: builds, checks, measures and tests everything beside what Cargo does by itself. The work is in `lib.rs`.
 
+use std::process::ExitCode;
+
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 
@@ -78,8 +80,18 @@ struct TestArgs {
     filter: Option<String>,
 }
 
-fn main() -> Result<()> {
-    match Cli::parse().command {
+fn main() -> ExitCode {
+    match run(Cli::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(task: Task) -> Result<()> {
+    match task {
         Task::Tools => tools::install(),
         Task::Cluster(ClusterTask::Up) => Cluster::up().and_then(|cluster| show(&cluster)),
         Task::Cluster(ClusterTask::Down) => Cluster::down(),

@@ -51,6 +51,7 @@ pub fn text(command: &Command) -> String {
 pub fn wait_until(what: &str, limit: Duration, mut check: impl FnMut() -> Result<bool>) -> Result<()> {
     let start = Instant::now();
     loop {
+        let asked = Instant::now();
         let answer = check();
         if matches!(answer, Ok(true)) {
             return Ok(());
@@ -62,7 +63,8 @@ pub fn wait_until(what: &str, limit: Duration, mut check: impl FnMut() -> Result
                 Ok(_) => bail!("waited {limit} for {what}"),
             };
         }
-        std::thread::sleep(Duration::from_millis(25));
+        // At least as long as asking took: where that is a program, what is waited for needs the processor too.
+        std::thread::sleep(asked.elapsed().max(Duration::from_millis(25)));
     }
 }
 

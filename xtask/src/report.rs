@@ -1,6 +1,7 @@
 //! What a person sees of a long command: one line per step with its purpose, and how long it took.
 
 use std::io::Write;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
@@ -48,11 +49,19 @@ pub fn allowed_skip(what: &str, why: &str) {
     let line = format!("SKIPPED {what}: {why}");
     // Losing the line is no reason to fail: standard error may be closed.
     let _ = writeln!(std::io::stderr(), "{line}");
+    SKIPPED.lock().unwrap_or_else(PoisonError::into_inner).push(line.clone());
     if let Some(list) = std::env::var_os(SKIPPED_LIST) {
         let file = std::fs::OpenOptions::new().create(true).append(true).open(list);
         let _ = file.and_then(|mut file| writeln!(file, "{line}"));
     }
 }
+
+/// What this process has skipped so far.
+pub fn skipped() -> Vec<String> {
+    SKIPPED.lock().unwrap_or_else(PoisonError::into_inner).clone()
+}
+
+static SKIPPED: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
 /// The variable that names the file in which skipped things are listed.
 pub const SKIPPED_LIST: &str = "PLIMSOLL_SKIPPED_LIST";

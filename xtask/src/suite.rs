@@ -54,7 +54,8 @@ pub fn run(options: Options) -> Result<()> {
     if !fast {
         print!("{}", table(&run.steps));
     }
-    // Without a file nothing was skipped.
+    report::skipped().iter().for_each(|line| println!("{line}"));
+    // Without a file no test was skipped.
     if let Ok(list) = std::fs::read_to_string(&skipped) {
         print!("{list}");
         std::fs::remove_file(&skipped)?;

@@ -178,6 +178,11 @@ fn logs() -> PathBuf {
     state().join("logs")
 }
 
+/// The socket file through which the host reaches the API server inside the network namespace.
+fn door() -> PathBuf {
+    state().join("api.sock")
+}
+
 fn kubeconfig() -> PathBuf {
     state().join("kubeconfig")
 }

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use super::{LIMIT, network, node, records, runtime, state};
+use super::{LIMIT, door, network, node, records, runtime, state};
 use crate::process::{self, Recorded};
 use crate::report::step;
 use crate::tools::{self, apt};
@@ -25,6 +25,7 @@ pub(super) fn remove() -> Result<()> {
         // containers, or they would start them anew.
         let recorded = Recorded::all(&records())?;
         recorded.iter().try_for_each(Recorded::kill)?;
+        end_inhabitants()?;
         end_containers()?;
         unmount_below(&state())?;
         remove_control_groups()?;
@@ -33,6 +34,21 @@ pub(super) fn remove() -> Result<()> {
         }
         forget_addresses()?;
         remove_folder(&state())
+    })
+}
+
+/// Ends what else runs in the network namespace: servers that tests put there, processes whose record was lost.
+fn end_inhabitants() -> Result<()> {
+    if !network::path().exists() {
+        return Ok(());
+    }
+    let ip = tools::find("ip")?;
+    process::wait_until("the end of what runs in the network namespace", LIMIT, || {
+        let found = process::output(Command::new(&ip).args(["netns", "pids", network::NAMESPACE]))?;
+        let pids: Vec<u32> = found.lines().filter_map(|line| line.trim().parse().ok()).collect();
+        // It may have ended by itself meanwhile.
+        pids.iter().for_each(|&pid| drop(process::signal(pid, false, "KILL")));
+        Ok(pids.is_empty())
     })
 }
 
@@ -65,17 +81,20 @@ fn members(folder: &Path) -> Vec<u32> {
     found
 }
 
-/// The processes that our containerd started to watch over its containers: they name its socket.
+/// The processes that name a socket of ours: those that containerd left to watch over its containers, and a door
+/// whose record was lost.
 fn helpers() -> Result<Vec<u32>> {
-    let socket = runtime::socket().display().to_string();
+    let (runtime, door) =
+        (runtime::socket().display().to_string(), format!("UNIX-CONNECT:{}", door().display()));
     let mut found = Vec::new();
     for entry in std::fs::read_dir("/proc").context("read /proc")? {
         let Ok(entry) = entry else { continue };
         let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
         let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
-        let mut words = line.split(|byte| *byte == 0).map(String::from_utf8_lossy);
-        let is_helper = words.next().is_some_and(|program| program.ends_with("containerd-shim-runc-v2"));
-        if is_helper && words.any(|word| word == socket) {
+        let words: Vec<_> = line.split(|byte| *byte == 0).map(String::from_utf8_lossy).collect();
+        let watches =
+            words[0].ends_with("containerd-shim-runc-v2") && words.iter().any(|word| *word == runtime);
+        if watches || words.iter().any(|word| *word == door) {
             found.push(pid);
         }
     }

@@ -86,7 +86,7 @@ fn layers() -> Result<()> {
         launch("containerd", &mut runtime::containerd()?)?;
         let mut server = network::inside(&tools::find("kube-apiserver")?);
         launch("kube-apiserver", server.args(apiserver::server(&folder, &pki, &at, Endpoints::Kept)?))?;
-        let door = door(at.api)?;
+        let door = open_door(at.api)?;
         write_kubeconfig(&kubeconfig(), &pki, &format!("https://{door}"), Identity::Certificate("admin"))?;
         apiserver::wait_ready(&kubeconfig(), None, LIMIT, all_alive)
     })?;
@@ -124,10 +124,10 @@ fn launch(name: &str, command: &mut Command) -> Result<()> {
 
 /// Leads from a free port of the host's loopback address into the namespace, by a socket file, which belongs to
 /// both. Returns the address on the host.
-fn door(api: SocketAddr) -> Result<SocketAddr> {
+fn open_door(api: SocketAddr) -> Result<SocketAddr> {
     let [port] = process::free_ports()?;
     let socat = tools::find("socat")?;
-    let socket = state().join("api.sock");
+    let socket = super::door();
     let mut inside = network::inside(&socat);
     inside.arg(format!("UNIX-LISTEN:{},fork,unlink-early", socket.display())).arg(format!("TCP:{api}"));
     launch("door-inside", &mut inside)?;

@@ -29,22 +29,21 @@ pub fn build(tool: &GoTool) -> Result<()> {
         return Ok(());
     }
     let Some(go) = paths::on_path("go") else {
-        return report::skip(&title, &format!("it {}, and building it needs Go", tool.purpose));
+        return report::skip(&title, &format!("building it needs Go ({})", tool.purpose));
     };
     let purpose = format!("{title}: {} (about {} from nothing)", tool.purpose, tool.takes);
     report::step(&purpose, || {
-        let partial = folder.with_extension(format!("partial-{}", std::process::id()));
-        let built = compile(&go, tool, &partial).and_then(|()| {
-            std::fs::write(partial.join(RECIPE), recipe)?;
-            if folder.exists() {
-                std::fs::remove_dir_all(&folder)?;
-            }
-            std::fs::rename(&partial, &folder).with_context(|| format!("move into {}", folder.display()))
-        });
-        if built.is_err() && partial.exists() {
+        // Under another name until it is whole; what an interrupted build left there is of no use.
+        let partial = paths::cache().join("tools").join(format!("{}.partial", tool.name));
+        if partial.exists() {
             std::fs::remove_dir_all(&partial)?;
         }
-        built
+        compile(&go, tool, &partial)?;
+        std::fs::write(partial.join(RECIPE), recipe)?;
+        if folder.exists() {
+            std::fs::remove_dir_all(&folder)?;
+        }
+        std::fs::rename(&partial, &folder).with_context(|| format!("move into {}", folder.display()))
     })
 }
 
@@ -54,7 +53,9 @@ const RECIPE: &str = "built-from";
 /// Everything that decides what comes out of the build.
 fn recipe(tool: &GoTool) -> Result<String> {
     let module = std::fs::read_to_string(tool.sources().join("go.mod"))?;
-    Ok(format!("{}\n{}\n{module}", tool.linker_flags()?, tool.packages.join(" ")))
+    // A program of our own has its source beside the module.
+    let own = std::fs::read_to_string(tool.sources().join("main.go")).unwrap_or_default();
+    Ok(format!("{}\n{}\n{module}{own}", tool.linker_flags()?, tool.packages.join(" ")))
 }
 
 fn compile(go: &Path, tool: &GoTool, into: &Path) -> Result<()> {

@@ -90,7 +90,7 @@ pub const GO: &[GoTool] = &[
         name: "helm",
         module: "helm.sh/helm/v3",
         packages: &["helm.sh/helm/v3/cmd/helm"],
-        purpose: "installs the chart",
+        purpose: "what installs the chart",
         takes: "2 minutes",
         // `helm template` and `helm lint` take these for the cluster's version where none is asked.
         variables: &[
@@ -100,6 +100,14 @@ pub const GO: &[GoTool] = &[
             ("helm.sh/helm/v3/pkg/lint/rules.k8sVersionMajor", "{k8s-major}"),
             ("helm.sh/helm/v3/pkg/lint/rules.k8sVersionMinor", "{k8s-minor}"),
         ],
+    },
+    GoTool {
+        name: "kstatus",
+        module: "sigs.k8s.io/cli-utils",
+        packages: &["plimsoll.dev/tools/kstatus"],
+        purpose: "what deployers make of our conditions",
+        takes: "15 seconds",
+        variables: &[],
     },
 ];
 
