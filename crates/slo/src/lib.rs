@@ -24,3 +24,4 @@ pub use model::{
     WorkerLossPolicy,
 };
 pub use rates::class_name;
+pub use validity::lateness;

@@ -39,6 +39,14 @@ pub fn duration_beside(nanos: u64, bound: u64) -> String {
     format!("{}{unit}", decimal(Ratio(nanos.into(), per_unit), places, |value| value.at_most(bound)))
 }
 
+/// As [`duration_beside`], with several bounds.
+#[must_use]
+pub fn duration_among(nanos: u64, bounds: &[u64]) -> String {
+    let (unit, per_unit, places) = unit_of(nanos);
+    let side = |value: Ratio| each(bounds, |bound| value.at_most(Ratio(bound.into(), per_unit)));
+    format!("{}{unit}", decimal(Ratio(nanos.into(), per_unit), places, side))
+}
+
 /// A share with one decimal: `1.2%`; more where it would read as none or all and is not. `-` of nothing.
 #[must_use]
 pub fn share(part: u64, whole: u64) -> String {
@@ -67,6 +75,33 @@ pub fn rate(events: u64, nanos: u64) -> String {
 #[must_use]
 pub fn rate_exact(per_1000_s: u64) -> String {
     format!("{}/s", decimal(Ratio(per_1000_s.into(), 1000), PLACES, |_| ()))
+}
+
+/// As [`share`], of a share that is compared with bounds in parts per billion: it is shown on its side of each.
+#[must_use]
+pub fn share_among(part: u64, whole: u64, at_least: &[u64], at_most: &[u64]) -> String {
+    percent(part, whole, 1, |share| sides(share, at_least, at_most, ppb_percent))
+}
+
+/// As [`rate`], of a rate that is compared with bounds per 1000 seconds: it is shown on its side of each.
+#[must_use]
+pub fn rate_among(events: u64, nanos: u64, at_least: &[u64], at_most: &[u64]) -> String {
+    rate_beside(events, nanos, |rate| sides(rate, at_least, at_most, |bound| Ratio(bound.into(), 1000)))
+}
+
+/// Which of the bounds hold.
+fn sides(
+    value: Ratio,
+    at_least: &[u64],
+    at_most: &[u64],
+    as_ratio: impl Fn(u64) -> Ratio,
+) -> (Vec<bool>, Vec<bool>) {
+    let least = each(at_least, |bound| as_ratio(bound).at_most(value));
+    (least, each(at_most, |bound| value.at_most(as_ratio(bound))))
+}
+
+fn each(bounds: &[u64], holds: impl Fn(u64) -> bool) -> Vec<bool> {
+    bounds.iter().map(|bound| holds(*bound)).collect()
 }
 
 /// A count with its thousands apart: `18 240`.
@@ -206,6 +241,19 @@ mod tests {
         let third = |bound| percent(1, 3, 1, |value| value.at_most(ppb_percent(bound)));
         assert_eq!(third(333_333_333), "33.33333333%", "the exact share is over the bound of 33.3333333%");
         assert_eq!(third(300_000_000), "33.3%");
+    }
+
+    #[test]
+    fn rounding_crosses_none_of_several_bounds() {
+        let (ms, bound) = (1_000_000, |n: u64| n * 100_000_000);
+        assert_eq!(duration_among(500_040_000, &[]), "500ms");
+        assert_eq!(duration_among(500_040_000, &[bound(5), bound(6)]), "500.04ms");
+        assert_eq!(duration_among(500_040_000, &[500_020_000, 500_030_000, 510 * ms]), "500.04ms");
+        assert_eq!(share_among(94_960, 100_000, &[950_000_000], &[]), "94.96%");
+        assert_eq!(share_among(94_960, 100_000, &[900_000_000], &[]), "95%");
+        assert_eq!(share_among(10_001, 1_000_000, &[], &[10_000_000, 500_000_000]), "1.0001%");
+        assert_eq!(rate_among(19_999, 1_000_000_000_000, &[20_000], &[]), "19.999/s");
+        assert_eq!(rate_among(19_999, 1_000_000_000_000, &[], &[20_000]), "20/s");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Decides whether a run can be judged at all: what was lost, late, throttled or never sent. Used by `judge.rs`.
 
-use plimsoll_measure::Histogram;
+use plimsoll_measure::Health;
 
 use crate::scope::Evidence;
 use crate::text;
@@ -105,8 +105,7 @@ fn undelivered(evidence: &Evidence) -> Option<Fault> {
 fn late(evidence: &Evidence) -> Option<Fault> {
     let (health, allowed) = (&evidence.merged.health, evidence.validity.max_lateness);
     let open = evidence.facts.open_model;
-    let lateness = if open { &health.lateness } else { &health.waits };
-    let p99 = usual_worst(lateness).filter(|nanos| *nanos > allowed)?;
+    let p99 = lateness(health, open).filter(|nanos| *nanos > allowed)?;
     let (what, remedy) =
         if open { ("requests were sent", "lower the rate") } else { ("waits ended", "lower the users") };
     let message = format!(
@@ -118,8 +117,11 @@ fn late(evidence: &Evidence) -> Option<Fault> {
     Some((Reason::GeneratorSaturated, message))
 }
 
-/// The 99th percentile, but never the single latest sample: of fewer than 100, one hiccup does not make a generator saturated.
-fn usual_worst(lateness: &Histogram) -> Option<u64> {
+/// How late the generator itself was, as it is judged, in nanoseconds: the 99th percentile of sent minus intended (open model) or of the
+/// waits that ended late (closed model), but never the single latest sample: of fewer than 100, one hiccup does not make it saturated.
+#[must_use]
+pub fn lateness(health: &Health, open_model: bool) -> Option<u64> {
+    let lateness = if open_model { &health.lateness } else { &health.waits };
     let n = lateness.count();
     lateness.at_rank(plimsoll_measure::rank(LATENESS, n).min(n.saturating_sub(1)))
 }
