@@ -1,7 +1,8 @@
-//! Measures what one request costs: a closed model without waits on kept-alive connections, one static request.
+//! Measures what one request costs: one static request on kept-alive connections, in the closed model without waits or, given
+//! a rate, in the open model.
 //!
-//! `hotpath ADDRESS [CONNECTIONS [SECONDS [THREADS]]]`, for example `hotpath 127.0.0.1:8080 50 8 1`. Results and method are in
-//! docs/adr/0002-hot-path.md.
+//! `hotpath ADDRESS [CONNECTIONS [SECONDS [THREADS [RATE]]]]`, for example `hotpath 127.0.0.1:8080 50 8 1`. Results and method
+//! are in docs/adr/0002-hot-path.md.
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -11,7 +12,8 @@ use std::time::{Duration, Instant};
 use plimsoll_engine::{Materials, prepare};
 use plimsoll_measure::{Layout, Window, WindowId};
 use plimsoll_plan::{
-    Connections, ConnectionsPer, HttpVersion, Load, PLAN_VERSION, Plan, Preflight, Ramp, RunId, Target,
+    Connections, ConnectionsPer, Distribution, HttpVersion, Load, PLAN_VERSION, Plan, Preflight, Ramp, RunId,
+    Target,
 };
 use plimsoll_scenario::{Action, Body, HttpStep, Scenario, Step};
 
@@ -22,11 +24,13 @@ struct Ask {
     connections: u64,
     seconds: u64,
     threads: usize,
+    /// Arrivals per second; 0 for the closed model.
+    rate: u64,
 }
 
 fn main() -> ExitCode {
     let Some(ask) = ask() else {
-        eprintln!("usage: hotpath ADDRESS [CONNECTIONS [SECONDS [THREADS]]]");
+        eprintln!("usage: hotpath ADDRESS [CONNECTIONS [SECONDS [THREADS [RATE]]]]");
         return ExitCode::from(2);
     };
     match measure(&ask) {
@@ -44,7 +48,7 @@ fn ask() -> Option<Ask> {
     let mut number = |default: u64| words.next().map_or(Some(default), |word| word.parse().ok());
     let (connections, seconds) = (number(50)?, number(5)?);
     let threads = usize::try_from(number(1)?).ok()?;
-    Some(Ask { address, connections, seconds, threads })
+    Some(Ask { address, connections, seconds, threads, rate: number(0)? })
 }
 
 fn measure(ask: &Ask) -> Result<(), Box<dyn std::error::Error>> {
@@ -77,6 +81,15 @@ fn measure(ask: &Ask) -> Result<(), Box<dyn std::error::Error>> {
         per_request(user),
         per_request(system),
     );
+    if ask.rate > 0 {
+        let late = |q| total.health.lateness.percentile(q, 0).finite().unwrap_or(0) as f64 / 1e3;
+        println!(
+            "sent late by {:.0} µs at p50, {:.0} µs at p99, {:.0} µs at p99.9",
+            late(5000),
+            late(9900),
+            late(9990)
+        );
+    }
     Ok(())
 }
 
@@ -105,6 +118,13 @@ fn plan(ask: &Ask) -> Plan {
         timeout: 30 * SECOND,
         redirects: 10,
     };
+    let level = |value| vec![Ramp { duration, from: value, to: value }];
+    let (load, per) = if ask.rate == 0 {
+        (Load::Closed { users: level(ask.connections) }, ConnectionsPer::User)
+    } else {
+        let (distribution, max_in_flight) = (Distribution::Uniform, ask.connections);
+        (Load::Open { rate: level(ask.rate * 1000), distribution, max_in_flight }, ConnectionsPer::Worker)
+    };
     let window = Window { name: "main".into(), judged: true, spans: vec![(0, duration)] };
     Plan {
         version: PLAN_VERSION,
@@ -119,7 +139,7 @@ fn plan(ask: &Ask) -> Plan {
             http: HttpVersion::Auto,
             tls: None,
             connections: Connections {
-                per: ConnectionsPer::User,
+                per,
                 max: None,
                 max_age: None,
                 max_requests: None,
@@ -129,7 +149,7 @@ fn plan(ask: &Ask) -> Plan {
             headers: vec![],
         },
         vars: vec![],
-        load: Load::Closed { users: vec![Ramp { duration, from: ask.connections, to: ask.connections }] },
+        load,
         duration,
         graceful_stop: SECOND,
         graceful_ramp_down: SECOND,

@@ -3,7 +3,7 @@
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
-use std::task::Poll;
+use std::task::{Poll, Waker};
 use std::time::Instant;
 
 use tokio::time::Sleep;
@@ -12,19 +12,26 @@ use tokio::time::Sleep;
 #[derive(Debug, Default)]
 pub(crate) struct Deadline {
     timer: Option<Pin<Box<Sleep>>>,
+    /// Whom the armed timer will wake: while that is the present task, the timer need not be polled.
+    armed: Option<Waker>,
 }
 
 impl Deadline {
     /// The future's output, or `None` at the limit (up to 2 ms after it).
     pub(crate) async fn within<F: Future>(&mut self, limit: Instant, future: F) -> Option<F::Output> {
         let mut future = pin!(future);
-        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(limit.into())));
+        let Self { timer, armed } = self;
+        let timer = timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(limit.into())));
         if timer.deadline().into_std() > limit {
             timer.as_mut().reset(limit.into());
+            *armed = None;
         }
         poll_fn(|cx| {
             if let Poll::Ready(output) = future.as_mut().poll(cx) {
                 return Poll::Ready(Some(output));
+            }
+            if !timer.is_elapsed() && armed.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+                return Poll::Pending;
             }
             while timer.as_mut().poll(cx).is_ready() {
                 if Instant::now() >= limit {
@@ -32,6 +39,7 @@ impl Deadline {
                 }
                 timer.as_mut().reset(limit.into());
             }
+            *armed = Some(cx.waker().clone());
             Poll::Pending
         })
         .await

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -104,31 +104,33 @@ impl Dialer {
 
     /// Opens a connection to the run's target, whose addresses may be remembered.
     pub(crate) async fn target(&self, to: &Destination) -> Result<Dialed, DialError> {
-        let begun = Instant::now();
-        let found = self.resolver.target(&to.host, to.port).await;
-        self.open(to, begun, found).await
+        if let Some(addresses) = self.resolver.known() {
+            return self.open(to, &addresses, 0).await;
+        }
+        self.resolved(to, self.resolver.target(&to.host, to.port)).await
     }
 
     /// Opens a connection to another host, where a redirect leads.
     pub(crate) async fn elsewhere(&self, to: &Destination) -> Result<Dialed, DialError> {
-        let begun = Instant::now();
-        let found = self.resolver.lookup(&to.host, to.port).await;
-        self.open(to, begun, found).await
+        self.resolved(to, self.resolver.lookup(&to.host, to.port)).await
     }
 
-    async fn open(
+    async fn resolved(
         &self,
         to: &Destination,
-        begun: Instant,
-        found: Result<Addresses, String>,
+        lookup: impl Future<Output = Result<Addresses, String>>,
     ) -> Result<Dialed, DialError> {
-        let addresses = found.map_err(|cause| DialError::Dns { host: to.host.clone(), cause })?;
-        let mut split = Split::default();
-        if to.host.parse::<std::net::IpAddr>().is_err() {
-            split.dns = nanos(begun.elapsed());
-        }
+        let begun = Instant::now();
+        let addresses = lookup.await.map_err(|cause| DialError::Dns { host: to.host.clone(), cause })?;
+        // A literal address is no name: nothing was resolved.
+        let literal = to.host.parse::<IpAddr>().is_ok();
+        self.open(to, &addresses, if literal { 0 } else { nanos(begun.elapsed()).max(1) }).await
+    }
+
+    async fn open(&self, to: &Destination, addresses: &[SocketAddr], dns: u64) -> Result<Dialed, DialError> {
+        let mut split = Split { dns, ..Split::default() };
         let connecting = Instant::now();
-        let (stream, address) = self.connect(&addresses).await?;
+        let (stream, address) = self.connect(addresses).await?;
         split.connect = nanos(connecting.elapsed()).max(1);
         let Some(name) = &to.server_name else {
             return Ok(Dialed { io: Io::Plain(stream), h2: to.http == HttpVersion::Http2, split });

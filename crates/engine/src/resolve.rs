@@ -29,7 +29,12 @@ impl Resolver {
         Self { inner: OnceCell::new(), remembered }
     }
 
-    /// Addresses of the target. Errors are texts for people.
+    /// Addresses of the target, if they are remembered.
+    pub(crate) fn known(&self) -> Option<Addresses> {
+        self.remembered.as_ref()?.get().cloned()
+    }
+
+    /// Addresses of the target, to be remembered if that is the policy. Errors are texts for people.
     pub(crate) async fn target(&self, host: &str, port: u16) -> Result<Addresses, String> {
         match &self.remembered {
             Some(cell) => cell.get_or_try_init(|| self.lookup(host, port)).await.cloned(),
@@ -84,10 +89,9 @@ mod tests {
 
     #[test]
     fn localhost_comes_from_the_hosts_file_and_is_remembered() {
-        let remembered = Remembered::default();
-        let resolver = Resolver::new(Some(Arc::clone(&remembered)));
+        let resolver = Resolver::new(Some(Remembered::default()));
         let found = run(resolver.target("localhost", 8080)).unwrap();
         assert!(found.iter().all(|address| address.ip().is_loopback() && address.port() == 8080));
-        assert!(remembered.get().is_some_and(|kept| Arc::ptr_eq(kept, &found)));
+        assert!(resolver.known().is_some_and(|kept| Arc::ptr_eq(&kept, &found)));
     }
 }

@@ -11,7 +11,7 @@ use crate::support::*;
 
 #[test]
 fn users_pause_between_iterations_and_the_wait_is_on_time() {
-    let _serial = serial();
+    let _alone = alone();
     let server = server(vec![Route::at("/")]);
     let mut plan = plan(server.addr(), users(4, SECOND), SECOND, vec![http(get("/"))]);
     plan.scenarios[0].wait = wait(100);
@@ -26,7 +26,7 @@ fn users_pause_between_iterations_and_the_wait_is_on_time() {
 
 #[test]
 fn tasks_are_drawn_by_weight() {
-    let _serial = serial();
+    let _shared = among_others();
     let server = server(vec![Route::at("/a"), Route::at("/b")]);
     let mut plan = a_few(server.addr(), 5, 4000, get("/a"));
     let task = |name: &str, weight, request| {
@@ -44,7 +44,7 @@ fn tasks_are_drawn_by_weight() {
 
 #[test]
 fn a_retired_user_finishes_its_iteration_and_is_interrupted_only_when_its_grace_is_over() {
-    let _serial = serial();
+    let _alone = alone();
     let slow = Route { latency: Latency::Constant(300.0), ..Route::at("/slow") };
     let server = server(vec![slow]);
     // Two users; at 100 ms one retires in the middle of its first request.
@@ -64,7 +64,7 @@ fn a_retired_user_finishes_its_iteration_and_is_interrupted_only_when_its_grace_
 
 #[test]
 fn at_the_end_nothing_begins_and_what_is_in_flight_may_finish() {
-    let _serial = serial();
+    let _shared = among_others();
     let slow = Route { latency: Latency::Constant(400.0), ..Route::at("/slow") };
     let server = server(vec![slow]);
     let steps = vec![http(get("/slow")), http(get("/slow"))];
@@ -76,7 +76,7 @@ fn at_the_end_nothing_begins_and_what_is_in_flight_may_finish() {
 
 #[test]
 fn stop_lets_requests_finish_and_kill_does_not() {
-    let _serial = serial();
+    let _shared = among_others();
     let slow = Route { latency: Latency::Constant(400.0), ..Route::at("/slow") };
     let server = server(vec![slow]);
     let endless = || {
@@ -92,9 +92,9 @@ fn stop_lets_requests_finish_and_kill_does_not() {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
             if kill {
-                running.kill()
+                running.kill();
             } else {
-                running.stop()
+                running.stop();
             }
             running.finished().await;
         });
@@ -106,7 +106,7 @@ fn stop_lets_requests_finish_and_kill_does_not() {
 
 #[test]
 fn graceful_stop_is_not_exceeded() {
-    let _serial = serial();
+    let _shared = among_others();
     let server = server(vec![Route { stall: Some(When::After(0)), ..Route::at("/") }]);
     let mut plan = plan(server.addr(), users(2, SECOND / 10), SECOND / 10, vec![http(get("/"))]);
     plan.graceful_stop = SECOND / 5;
@@ -118,7 +118,7 @@ fn graceful_stop_is_not_exceeded() {
 
 #[test]
 fn iterations_are_shared_by_all_cores_and_end_the_run() {
-    let _serial = serial();
+    let _shared = among_others();
     let server = server(vec![Route::at("/")]);
     // One user, so one core; the budget of both must be worked off.
     assert_eq!(totals(&run(a_few(server.addr(), 1, 9, get("/")))).sent, 9);
@@ -130,7 +130,7 @@ fn iterations_are_shared_by_all_cores_and_end_the_run() {
 
 #[test]
 fn pauses_between_steps_end_with_the_run() {
-    let _serial = serial();
+    let _shared = among_others();
     let server = server(vec![Route::at("/")]);
     let pause = Step::Pause(Wait { min: 100 * SECOND, max: 100 * SECOND });
     let steps = vec![http(get("/")), pause, http(get("/"))];
@@ -141,7 +141,7 @@ fn pauses_between_steps_end_with_the_run() {
 
 #[test]
 fn a_start_in_the_future_is_kept_and_its_skew_is_small() {
-    let _serial = serial();
+    let _alone = alone();
     let server = server(vec![Route::at("/")]);
     let engine = engine(a_few(server.addr(), 1, 1, get("/")), 1);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

@@ -9,7 +9,7 @@ use crate::support::*;
 
 #[test]
 fn every_user_keeps_one_connection() {
-    let _serial = serial();
+    let _shared = among_others();
     let server = server(vec![Route::at("/")]);
     let snapshot = run(a_few(server.addr(), 8, 200, get("/")));
     assert_eq!((totals(&snapshot).failed, snapshot.health.connections), (0, 8));
@@ -18,7 +18,7 @@ fn every_user_keeps_one_connection() {
 
 #[test]
 fn a_pool_opens_no_more_than_its_limit_and_nobody_starves() {
-    let _serial = serial();
+    let _shared = among_others();
     let server = server(vec![Route { latency: Latency::Constant(5.0), ..Route::at("/") }]);
     for per in [ConnectionsPer::Worker, ConnectionsPer::User] {
         server.reset_stats();
@@ -35,9 +35,9 @@ fn a_pool_opens_no_more_than_its_limit_and_nobody_starves() {
 
 #[test]
 fn connections_wear_out_by_requests_and_by_age() {
-    let _serial = serial();
+    let _shared = among_others();
     let server = server(vec![Route::at("/")]);
-    let mut plan = a_few(server.addr(), 2, 40, get("/"));
+    let mut plan = a_few(server.addr(), 1, 40, get("/"));
     plan.target.connections.max_requests = Some(5);
     let snapshot = run(plan);
     assert_eq!((totals(&snapshot).failed, snapshot.health.connections), (0, 8));
@@ -58,7 +58,7 @@ fn plan_of_waits(server: &plimsoll_testbed::Testbed) -> plimsoll_plan::Plan {
 
 #[test]
 fn a_connection_that_the_server_closed_while_idle_is_replaced_without_a_failure() {
-    let _serial = serial();
+    let _shared = among_others();
     let server = start(Config { routes: vec![Route::at("/")], keep_alive_requests: 3, ..quiet() });
     let snapshot = run(plan_of_waits(&server));
     let counts = totals(&snapshot);
@@ -68,7 +68,7 @@ fn a_connection_that_the_server_closed_while_idle_is_replaced_without_a_failure(
 
 #[test]
 fn an_idle_connection_found_closed_costs_a_new_one_and_no_request() {
-    let _serial = serial();
+    let _shared = among_others();
     let server = server(vec![Route::at("/")]);
     let address = server.addr();
     let mut plan = a_few(address, 1, 2, get("/"));

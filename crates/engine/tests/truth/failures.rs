@@ -25,7 +25,7 @@ fn expect_class(route: Route, step: HttpStep, class: ErrorClass, bad: u64) -> Co
 
 #[test]
 fn unexpected_statuses_are_complete_but_failed() {
-    let _serial = serial();
+    let _shared = among_others();
     let errors = Some(Errors { when: When::Every(4), status: 503 });
     let counts = expect_class(Route { errors, ..Route::at("/") }, get("/"), ErrorClass::Status, 25);
     assert_eq!((counts.complete, counts.statuses[&200], counts.statuses[&503]), (100, 75, 25));
@@ -33,14 +33,14 @@ fn unexpected_statuses_are_complete_but_failed() {
 
 #[test]
 fn expected_statuses_are_the_steps() {
-    let _serial = serial();
+    let _shared = among_others();
     let route = Route { status: Some(404), ..Route::at("/") };
     expect_class(route, HttpStep { expect: vec![(404, 404)], ..get("/") }, ErrorClass::Status, 0);
 }
 
 #[test]
 fn stalls_are_timeouts() {
-    let _serial = serial();
+    let _shared = among_others();
     let route = Route { stall: Some(When::Every(10)), ..Route::at("/") };
     let step = HttpStep { timeout: 200 * MILLI, ..get("/") };
     let counts = expect_class(route, step, ErrorClass::Timeout, 10);
@@ -49,7 +49,7 @@ fn stalls_are_timeouts() {
 
 #[test]
 fn resets_are_resets() {
-    let _serial = serial();
+    let _shared = among_others();
     let route = Route { reset: Some(When::Every(5)), ..Route::at("/") };
     let counts = expect_class(route, get("/"), ErrorClass::Reset, 20);
     assert_eq!((counts.complete, counts.incomplete), (80, 20));
@@ -57,7 +57,7 @@ fn resets_are_resets() {
 
 #[test]
 fn truncated_bodies_are_bodies_that_fail() {
-    let _serial = serial();
+    let _shared = among_others();
     for chunked in [false, true] {
         let truncate = Some(When::Every(2));
         let route = Route { truncate, chunked, body: Body::Bytes(20_000), ..Route::at("/") };
@@ -68,7 +68,7 @@ fn truncated_bodies_are_bodies_that_fail() {
 
 #[test]
 fn a_port_without_a_server_is_not_sent() {
-    let _serial = serial();
+    let _shared = among_others();
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let mut plan = a_few(free, 2, 10, get("/"));
     plan.target.preflight = Preflight::Skip;
@@ -80,7 +80,7 @@ fn a_port_without_a_server_is_not_sent() {
 
 #[test]
 fn a_name_that_does_not_resolve_is_not_sent() {
-    let _serial = serial();
+    let _shared = among_others();
     let mut plan = a_few(SocketAddr::from(([127, 0, 0, 1], 9)), 1, 2, get("/"));
     // A label of 70 characters is no name; nothing is asked of any server.
     plan.target.host = format!("{}.invalid", "x".repeat(70));
@@ -105,7 +105,7 @@ fn rude(answer: &'static [u8], connections: usize) -> SocketAddr {
 
 #[test]
 fn what_is_not_http_is_a_breach_of_protocol() {
-    let _serial = serial();
+    let _shared = among_others();
     let mut plan = a_few(rude(b"220 mail.test ESMTP\r\n", 3), 1, 3, get("/"));
     plan.target.preflight = Preflight::Skip;
     let counts = totals(&run(plan));
@@ -114,7 +114,7 @@ fn what_is_not_http_is_a_breach_of_protocol() {
 
 #[test]
 fn a_connection_closed_without_a_word_is_a_reset_and_a_body_until_close_is_complete() {
-    let _serial = serial();
+    let _shared = among_others();
     let mut plan = a_few(rude(b"", 3), 1, 3, get("/"));
     plan.target.preflight = Preflight::Skip;
     let counts = totals(&run(plan.clone()));
@@ -126,7 +126,7 @@ fn a_connection_closed_without_a_word_is_a_reset_and_a_body_until_close_is_compl
 
 #[test]
 fn preflight_names_what_is_wrong_within_two_seconds() {
-    let _serial = serial();
+    let _shared = among_others();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let plan = a_few(free, 1, 1, get("/"));

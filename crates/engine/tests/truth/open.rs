@@ -1,7 +1,7 @@
 //! The open model: exact numbers, no coordinated omission, nothing dropped.
 
-use plimsoll_measure::ErrorClass;
-use plimsoll_plan::{Distribution, Load};
+use plimsoll_measure::{ErrorClass, Percentile, Snapshot};
+use plimsoll_plan::{ConnectionsPer, Distribution, Load};
 use plimsoll_scenario::{Step, Wait};
 use plimsoll_testbed::{Config, Freeze, Latency, Route, When};
 
@@ -9,7 +9,7 @@ use crate::support::*;
 
 #[test]
 fn a_uniform_rate_sends_exactly_rate_times_duration() {
-    let _serial = serial();
+    let _shared = among_others();
     let server = server(vec![Route::at("/")]);
     let snapshot = run(plan(server.addr(), rate(1500, 2 * SECOND, 100), 2 * SECOND, vec![http(get("/"))]));
     let counts = totals(&snapshot);
@@ -20,43 +20,49 @@ fn a_uniform_rate_sends_exactly_rate_times_duration() {
     assert_eq!(asked, [1500, 1500]);
 }
 
-/// 200 arrivals per second for 10 s, while no answer leaves from 2 s to 8 s.
-fn frozen(max_in_flight: u64) -> plimsoll_measure::Snapshot {
-    let freezes = vec![Freeze { after_ms: 2000.0, for_ms: 6000.0 }];
+/// 200 arrivals per second while no answer leaves for six tenths of the time: half of all wait longer than one tenth, a tenth
+/// longer than five, a hundredth longer than 5.9.
+fn frozen(tenth: u64, max_in_flight: u64) -> Snapshot {
+    let millis = (tenth / MILLI) as f64;
+    let freezes = vec![Freeze { after_ms: 2.0 * millis, for_ms: 6.0 * millis }];
     let server = start(Config { routes: vec![Route::at("/")], freezes, ..quiet() });
+    let duration = 10 * tenth;
     let snapshot =
-        run(plan(server.addr(), rate(200, 10 * SECOND, max_in_flight), 10 * SECOND, vec![http(get("/"))]));
-    assert_eq!((totals(&snapshot).sent, server.stats().received()), (2000, 2000));
+        run(plan(server.addr(), rate(200, duration, max_in_flight), duration, vec![http(get("/"))]));
+    let sent = 200 * duration / SECOND;
+    assert_eq!((totals(&snapshot).sent, server.stats().received()), (sent, sent));
     let latency = &cell(&snapshot, 0).latency;
-    for (q, expected) in [(5000, 1.0), (9000, 5.0), (9900, 5.9)] {
-        let seconds = latency.percentile(q, 0).finite().unwrap() as f64 / 1e9;
-        assert!((seconds - expected).abs() < 0.1, "p{}: {seconds} s, expected {expected} s", q / 100);
+    for (q, tenths) in [(5000, 1.0), (9000, 5.0), (9900, 5.9)] {
+        let seen = latency.percentile(q, 0).finite().unwrap() as f64 / tenth as f64;
+        assert!((seen - tenths).abs() < 0.1, "p{}: {seen} tenths, expected {tenths}", q / 100);
     }
     snapshot
 }
 
 #[test]
 fn a_frozen_target_is_seen_as_its_users_see_it() {
-    let _serial = serial();
-    let snapshot = frozen(2000);
-    let late = snapshot.health.lateness.percentile(9900, 0).finite().unwrap();
-    assert!(late < 10 * MILLI, "all were sent when they were due: {late} ns");
+    let _alone = alone();
+    // 6 of 10 s: p50 1 s, p90 5 s, p99 5.9 s.
+    let snapshot = frozen(SECOND, 2000);
+    let late = snapshot.health.lateness.percentile(9000, 0).finite().unwrap();
+    assert!(late < 10 * MILLI, "they were sent when they were due: {late} ns");
 }
 
 #[test]
 fn a_frozen_target_is_seen_so_even_if_the_arrivals_must_queue() {
-    let _serial = serial();
-    let snapshot = frozen(40);
+    let _alone = alone();
+    let tenth = 400 * MILLI;
+    let snapshot = frozen(tenth, 40);
     // The service time knows nothing of the queue, and the generator says that it was late.
     let service = cell(&snapshot, 0).service.percentile(9000, 0).finite().unwrap();
-    assert!(service < SECOND, "{service}");
-    assert!(snapshot.health.lateness.percentile(9000, 0).finite().unwrap() > 4 * SECOND);
+    assert!(service < tenth, "{service}");
+    assert!(snapshot.health.lateness.percentile(9000, 0).finite().unwrap() > 4 * tenth);
     assert!(snapshot.health.connections <= 40);
 }
 
 #[test]
 fn what_is_still_queued_at_the_end_is_unsent_and_what_hangs_is_unfinished() {
-    let _serial = serial();
+    let _shared = among_others();
     let route = Route { stall: Some(When::After(0)), ..Route::at("/") };
     let server = server(vec![route]);
     let mut plan = plan(server.addr(), rate(100, SECOND, 10), SECOND, vec![http(get("/"))]);
@@ -67,15 +73,12 @@ fn what_is_still_queued_at_the_end_is_unsent_and_what_hangs_is_unfinished() {
     assert_eq!((counts.complete, of_class(&counts, ErrorClass::Timeout)), (0, 100));
     assert_eq!(snapshot.health.due, 100);
     assert_eq!(snapshot.health.delivered, 10);
-    assert_eq!(
-        cell(&snapshot, 0).latency.percentile(100, counts.incomplete),
-        plimsoll_measure::Percentile::OverMax
-    );
+    assert_eq!(cell(&snapshot, 0).latency.percentile(100, counts.incomplete), Percentile::OverMax);
 }
 
 #[test]
 fn a_poisson_rate_sends_what_its_plan_says() {
-    let _serial = serial();
+    let _shared = among_others();
     let server = server(vec![Route::at("/")]);
     let mut plan = plan(server.addr(), rate(500, 2 * SECOND, 100), 2 * SECOND, vec![http(get("/"))]);
     if let Load::Open { distribution, .. } = &mut plan.load {
@@ -88,7 +91,7 @@ fn a_poisson_rate_sends_what_its_plan_says() {
 
 #[test]
 fn arrivals_run_all_their_steps_and_iterations_limit_them() {
-    let _serial = serial();
+    let _shared = among_others();
     let server = server(vec![Route::at("/a"), Route { latency: Latency::Constant(5.0), ..Route::at("/b") }]);
     let mut second = get("/b");
     second.request = 1;
@@ -105,10 +108,10 @@ fn arrivals_run_all_their_steps_and_iterations_limit_them() {
 
 #[test]
 fn an_own_connection_serves_one_arrival() {
-    let _serial = serial();
+    let _shared = among_others();
     let server = server(vec![Route::at("/")]);
     let mut plan = plan(server.addr(), rate(50, SECOND, 100), SECOND, vec![http(get("/")), http(get("/"))]);
-    plan.target.connections.per = plimsoll_plan::ConnectionsPer::User;
+    plan.target.connections.per = ConnectionsPer::User;
     let snapshot = run(plan);
     assert_eq!((totals(&snapshot).sent, snapshot.health.connections), (100, 50));
     assert_eq!(server.stats().connections.accepted, 50);

@@ -12,7 +12,7 @@ use crate::support::*;
 
 #[test]
 fn bodies_of_every_framing_are_drained() {
-    let _serial = serial();
+    let _shared = among_others();
     let routes = vec![
         Route { body: Body::Bytes(200_000), ..Route::at("/long") },
         Route { body: Body::Bytes(200_000), chunked: true, ..Route::at("/chunked") },
@@ -36,7 +36,7 @@ fn bodies_of_every_framing_are_drained() {
 
 #[test]
 fn request_bodies_arrive_whole() {
-    let _serial = serial();
+    let _shared = among_others();
     let server = server(vec![Route::at("/post")]);
     let long = "x".repeat(3_000_000);
     for http in [HttpVersion::Http1, HttpVersion::Http2] {
@@ -52,7 +52,7 @@ fn request_bodies_arrive_whole() {
 
 #[test]
 fn values_that_vary_do_so_in_both_protocols_alike() {
-    let _serial = serial();
+    let _shared = among_others();
     let server = server(vec![Route::under("/item/")]);
     let mut paths = Vec::new();
     for http in [HttpVersion::Http1, HttpVersion::Http2] {
@@ -89,7 +89,7 @@ fn private_ca(server: &Testbed) -> Tls {
 
 #[test]
 fn tls_with_a_private_ca_speaks_what_both_sides_prefer() {
-    let _serial = serial();
+    let _shared = among_others();
     let server = secure(false);
     for http in [HttpVersion::Auto, HttpVersion::Http1, HttpVersion::Http2] {
         server.reset_stats();
@@ -107,7 +107,7 @@ fn tls_with_a_private_ca_speaks_what_both_sides_prefer() {
 
 #[test]
 fn certificates_are_verified_unless_asked_not_to() {
-    let _serial = serial();
+    let _shared = among_others();
     let server = secure(false);
     let mut public = secure_plan(&server, Tls::default(), HttpVersion::Auto);
     public.target.preflight = Preflight::Skip;
@@ -122,7 +122,7 @@ fn certificates_are_verified_unless_asked_not_to() {
 
 #[test]
 fn a_client_certificate_is_shown_where_one_is_required() {
-    let _serial = serial();
+    let _shared = among_others();
     let server = secure(true);
     let pki = server.pki().unwrap();
     let with = Tls { client_secret: Some("mine".into()), ..private_ca(&server) };
@@ -140,7 +140,7 @@ fn a_client_certificate_is_shown_where_one_is_required() {
 
 #[test]
 fn http2_in_clear_text_is_spoken_only_when_asked_for() {
-    let _serial = serial();
+    let _shared = among_others();
     let server = server(vec![Route { body: Body::Bytes(100_000), ..Route::at("/") }]);
     let mut plan = a_few(server.addr(), 10, 200, get("/"));
     plan.target.http = HttpVersion::Http2;
@@ -154,7 +154,7 @@ fn http2_in_clear_text_is_spoken_only_when_asked_for() {
 
 #[test]
 fn an_explicit_number_of_http2_connections_shares_the_streams() {
-    let _serial = serial();
+    let _shared = among_others();
     let server = server(vec![Route { latency: Latency::Constant(20.0), ..Route::at("/") }]);
     let mut plan = a_few(server.addr(), 40, 200, get("/"));
     plan.target.http = HttpVersion::Http2;
@@ -167,7 +167,7 @@ fn an_explicit_number_of_http2_connections_shares_the_streams() {
 
 #[test]
 fn http2_failures_have_their_classes() {
-    let _serial = serial();
+    let _shared = among_others();
     let routes = vec![
         Route { reset: Some(When::Every(4)), ..Route::at("/reset") },
         Route { stall: Some(When::Every(4)), ..Route::at("/stall") },

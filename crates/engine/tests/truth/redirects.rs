@@ -13,7 +13,7 @@ fn to(path: &str, status: u16, location: &str) -> Route {
 
 #[test]
 fn hops_count_as_requests_up_to_the_limit() {
-    let _serial = serial();
+    let _shared = among_others();
     let routes =
         || vec![to("/1", 302, "/2"), to("/2", 301, "three"), to("/three", 307, "/end"), Route::at("/end")];
     for http in [HttpVersion::Http1, HttpVersion::Http2] {
@@ -35,7 +35,7 @@ fn hops_count_as_requests_up_to_the_limit() {
 
 #[test]
 fn a_redirect_to_another_server_gets_a_connection_of_its_own() {
-    let _serial = serial();
+    let _shared = among_others();
     let other = server(vec![Route::at("/there")]);
     let server = server(vec![to("/here", 302, &format!("{}/there", other.url()))]);
     let snapshot = run(a_few(server.addr(), 2, 10, get("/here")));
@@ -71,7 +71,7 @@ fn told(status: u16) -> String {
 
 #[test]
 fn methods_and_bodies_follow_the_rules_and_credentials_stay_at_home() {
-    let _serial = serial();
+    let _shared = among_others();
     let see_other = told(303);
     assert!(see_other.starts_with("GET /there?x=1 HTTP/1.1\r\n"), "{see_other}");
     assert!(!see_other.contains("payload") && !see_other.contains("secret"), "{see_other}");
@@ -82,7 +82,7 @@ fn methods_and_bodies_follow_the_rules_and_credentials_stay_at_home() {
 
 #[test]
 fn a_location_that_cannot_be_followed_is_the_answer() {
-    let _serial = serial();
+    let _shared = among_others();
     let server = server(vec![to("/here", 302, "ftp://there.test/")]);
     let counts =
         totals(&run(a_few(server.addr(), 1, 5, HttpStep { expect: vec![(200, 200)], ..get("/here") })));

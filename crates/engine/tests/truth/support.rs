@@ -1,7 +1,7 @@
 //! Plans for tests and their execution.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
 use plimsoll_engine::{Engine, Materials, Running, prepare};
@@ -16,10 +16,16 @@ use plimsoll_testbed::{Config, Route, Testbed};
 pub(crate) const SECOND: u64 = 1_000_000_000;
 pub(crate) const MILLI: u64 = 1_000_000;
 
-/// One test at a time: they compare times on a machine with few cores.
-pub(crate) fn serial() -> MutexGuard<'static, ()> {
-    static LOCK: Mutex<()> = Mutex::new(());
-    LOCK.lock().unwrap_or_else(PoisonError::into_inner)
+static LOCK: RwLock<()> = RwLock::new(());
+
+/// For a test that compares times: nothing else runs, the machine has few cores.
+pub(crate) fn alone() -> RwLockWriteGuard<'static, ()> {
+    LOCK.write().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// For a test that counts: others that count may run.
+pub(crate) fn among_others() -> RwLockReadGuard<'static, ()> {
+    LOCK.read().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A server with these routes, one thread, nothing else.
