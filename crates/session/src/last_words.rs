@@ -90,11 +90,10 @@ impl LastWords {
             if text.len() <= LAST_WORDS_LIMIT {
                 return text;
             }
-            let over = text.len() - LAST_WORDS_LIMIT;
             match &mut words.cause {
-                // A character may take several bytes as text and six as JSON: cutting too much is fine, too little repeats.
+                // A character may take several bytes as text and six as JSON, so it is cut in proportion, until it fits.
                 Some(cause) if !cause.is_empty() => {
-                    let keep = cause.len().saturating_sub(over);
+                    let keep = (cause.len() * LAST_WORDS_LIMIT / text.len()).min(cause.len() - 1);
                     let keep = (0..=keep).rev().find(|at| cause.is_char_boundary(*at)).unwrap_or_default();
                     cause.truncate(keep);
                 }
@@ -108,5 +107,28 @@ impl LastWords {
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         serde_json::from_str(text).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn they_fit_into_a_termination_message_and_come_back() {
+        let small =
+            LastWords { run: "a/b".to_owned(), index: 3, objectives: vec![(1, 2)], ..LastWords::default() };
+        assert_eq!(LastWords::parse(&small.render()), Some(small));
+        let many = LastWords { objectives: vec![(u64::MAX, u64::MAX); 1_000], ..LastWords::default() };
+        let text = many.render();
+        assert!(text.len() <= LAST_WORDS_LIMIT && text.len() > LAST_WORDS_LIMIT - 100);
+        let back = LastWords::parse(&text).unwrap();
+        assert_eq!(back.objectives, many.objectives[..back.objectives.len()]);
+        let long = LastWords::cause("a/b", 0, &"\u{1}ü\"".repeat(3_000));
+        let back = LastWords::parse(&long.render()).unwrap();
+        assert!(
+            long.cause.unwrap().starts_with(back.cause.as_deref().filter(|cause| cause.len() > 400).unwrap())
+        );
+        assert_eq!(LastWords::parse("OOMKilled"), None);
     }
 }

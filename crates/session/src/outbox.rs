@@ -121,3 +121,98 @@ impl Outbox {
         (self.pending.is_none() && !self.restart && self.numbered.is_empty()).then_some(self.last)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use plimsoll_measure::{Layout, Second};
+
+    use super::*;
+
+    /// A snapshot of one request sent in this second.
+    fn one(second: u32) -> Snapshot {
+        Snapshot { series: vec![Second { second, sent: 1, ..Second::default() }], ..Snapshot::default() }
+    }
+
+    fn outbox(seconds: std::ops::Range<u32>) -> Outbox {
+        let mut outbox = Outbox::new(wire::MAX_MESSAGE);
+        seconds.for_each(|second| outbox.add(one(second)));
+        outbox
+    }
+
+    /// Numbers and content of all that may go out now: `(seq, cumulative, requests)`.
+    fn drain(outbox: &mut Outbox) -> Vec<(u64, bool, u64)> {
+        let read = |delta: proto::Delta| {
+            let snapshot = wire::decode(&delta.snapshot.unwrap(), &Layout::default()).unwrap();
+            (delta.seq, delta.cumulative, snapshot.series.iter().map(|second| second.sent).sum())
+        };
+        std::iter::from_fn(|| outbox.next()).map(read).collect()
+    }
+
+    #[test]
+    fn what_waits_is_merged_and_memory_stays_bounded() {
+        let mut outbox = Outbox::new(wire::MAX_MESSAGE);
+        for second in 0..100 {
+            outbox.add(one(second));
+            outbox.next();
+        }
+        assert_eq!(outbox.numbered.len(), WINDOW);
+        assert_eq!(outbox.next(), None, "the window is full");
+        assert_eq!(outbox.settled(), None);
+        outbox.acked(3);
+        assert_eq!(drain(&mut outbox), [(9, false, 92)]);
+        outbox.acked(9);
+        assert_eq!(outbox.settled(), Some(9));
+        assert_eq!(outbox.total().series.len(), 100);
+    }
+
+    #[test]
+    fn a_connection_goes_on_where_the_other_side_is() {
+        let table: [(u64, u64, &[(u64, bool, u64)]); 6] = [
+            // acked before, last_seq of the welcome, what goes out then (of four deltas, the fourth not yet numbered)
+            (0, 0, &[(1, false, 1), (2, false, 1), (3, false, 1), (4, false, 1)]),
+            (0, 2, &[(3, false, 1), (4, false, 1)]),
+            (2, 2, &[(3, false, 1), (4, false, 1)]),
+            (2, 3, &[(4, false, 1)]),
+            (2, 0, &[(4, true, 4)]),
+            (2, 7, &[(8, true, 4)]),
+        ];
+        for (acked, last_seq, want) in table {
+            let mut outbox = outbox(0..0);
+            for second in 0..3 {
+                outbox.add(one(second));
+                outbox.next();
+            }
+            outbox.acked(acked);
+            outbox.add(one(3));
+            outbox.resume(last_seq);
+            assert_eq!(drain(&mut outbox), want, "acked {acked}, welcome {last_seq}");
+            let last = want.last().unwrap().0;
+            outbox.acked(last);
+            assert_eq!(outbox.settled(), Some(last));
+        }
+    }
+
+    #[test]
+    fn nothing_measured_is_nothing_to_say() {
+        let mut outbox = outbox(0..0);
+        outbox.resume(0);
+        assert_eq!((outbox.next(), outbox.settled()), (None, Some(0)));
+    }
+
+    #[test]
+    fn a_cut_sum_marks_its_first_part_and_survives_a_break_between() {
+        let mut outbox = Outbox::new(5 << 10);
+        (0..200).for_each(|second| outbox.add(one(second)));
+        outbox.resend();
+        let first = outbox.next().unwrap();
+        assert_eq!((first.seq, first.cumulative), (1, true));
+        outbox.resume(1);
+        let mut rest = Vec::new();
+        while let Some(seq) = outbox.next().map(|delta| (delta.seq, delta.cumulative)) {
+            outbox.acked(seq.0);
+            rest.push(seq);
+        }
+        assert!(rest.len() >= 2);
+        assert!(rest.iter().zip(2..).all(|(got, seq)| *got == (seq, false)), "{rest:?}");
+    }
+}

@@ -257,3 +257,137 @@ fn read_health(message: &proto::Health) -> Result<Health, WireError> {
         iterations: message.iterations,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use plimsoll_measure::{Bad, Objective, Window};
+
+    use super::*;
+
+    fn layout() -> Layout {
+        Layout {
+            requests: vec!["a".to_owned(), "b".to_owned()],
+            windows: vec![Window { name: "main".to_owned(), judged: true, spans: Vec::new() }],
+            segments: Vec::new(),
+            objectives: vec![Objective {
+                request: None,
+                window: None,
+                bad: Bad::Failed { classes: Vec::new() },
+            }],
+        }
+    }
+
+    fn durations(nanos: &[u64]) -> Histogram {
+        let mut histogram = Histogram::default();
+        nanos.iter().for_each(|nanos| histogram.record(*nanos));
+        histogram
+    }
+
+    /// Every field differs from its default and from the others.
+    fn full() -> Snapshot {
+        let counts = Counts {
+            sent: 1,
+            not_sent: 2,
+            complete: 3,
+            incomplete: 4,
+            unfinished: 5,
+            unsent: 6,
+            failed: 7,
+            classes: BTreeMap::from([(ErrorClass::Dns, 8), (ErrorClass::Body, 9)]),
+            statuses: BTreeMap::from([(200, 10), (503, 11)]),
+            received: 12,
+        };
+        let cell = |request| Cell {
+            request: RequestId(request),
+            window: WindowId(0),
+            counts: counts.clone(),
+            latency: durations(&[0, 1, u64::MAX]),
+            succeeded: durations(&[2]),
+            service: durations(&[3, 3_000_000]),
+            dns: durations(&[4]),
+            connect: durations(&[5]),
+            tls: durations(&[6]),
+            first_byte: durations(&[7, 700_000, 800_000]),
+        };
+        let objectives = vec![ObjectiveCount { total: 20, bad: 21 }];
+        let second = |second| Second {
+            second,
+            asked: 30,
+            sent: 31,
+            failed: 32,
+            objectives: objectives.clone(),
+            latency: durations(&[33_000]).downscale(3),
+            complete: 34,
+            incomplete: 35,
+        };
+        let health = Health {
+            lateness: durations(&[40]),
+            waits: durations(&[41]),
+            due: 42,
+            delivered: 43,
+            wall: 44,
+            throttled: 45,
+            no_ports: 46,
+            no_descriptors: 47,
+            connections: 48,
+            iterations: 49,
+        };
+        let series = vec![second(0), second(1), second(u32::MAX)];
+        Snapshot { cells: vec![cell(0), cell(1)], objectives, series, health }
+    }
+
+    #[test]
+    fn a_snapshot_comes_back_as_it_went() {
+        for snapshot in [full(), Snapshot::default()] {
+            let [message] = &encode(&snapshot, MAX_MESSAGE)[..] else { panic!("one message") };
+            let bytes = message.encode_to_vec();
+            let message = proto::Snapshot::decode(&bytes[..]).unwrap();
+            assert_eq!(decode(&message, &layout()).unwrap(), snapshot);
+        }
+    }
+
+    #[test]
+    fn parts_are_under_the_limit_and_add_up() {
+        for limit in [ENVELOPE + 100, ENVELOPE + 400, ENVELOPE + 4_000] {
+            let parts = encode(&full(), limit);
+            let mut sum = Snapshot::default();
+            for part in &parts {
+                let alone = part.cells.len() + part.series.len() == 1;
+                assert!(alone || part.encoded_len() <= limit, "{} of {limit}", part.encoded_len());
+                sum.merge(&decode(part, &layout()).unwrap());
+            }
+            assert_eq!(sum, full(), "limit {limit}");
+            assert_eq!(parts.len() == 1, limit == ENVELOPE + 4_000, "{} parts", parts.len());
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_the_plan_is_refused() {
+        let message = |change: fn(&mut proto::Snapshot)| {
+            let mut message = encode(&full(), MAX_MESSAGE).remove(0);
+            change(&mut message);
+            decode(&message, &layout()).unwrap_err().to_string()
+        };
+        for (got, want) in [
+            (message(|m| m.cells[0].request = 2), "snapshot names request 2, but the plan has 2"),
+            (message(|m| m.cells[0].window = 70_000), "snapshot names window 70000, but the plan has 1"),
+            (
+                message(|m| m.series[0].objectives.resize_with(3, Default::default)),
+                "3 objectives, but the plan has 1",
+            ),
+            (
+                message(|m| m.cells[0].counts.as_mut().unwrap().classes = vec![1; 9]),
+                "9 error classes, but there are 8",
+            ),
+            (message(|m| m.cells[1].latency.as_mut().unwrap().shift = 9), "histogram scale"),
+            (
+                message(|m| m.health.as_mut().unwrap().waits.as_mut().unwrap().buckets.push(1)),
+                "histogram buckets",
+            ),
+        ] {
+            assert!(got.contains(want), "{got}");
+        }
+    }
+}
