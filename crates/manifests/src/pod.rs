@@ -1,0 +1,156 @@
+//! The pod of a worker: restricted security, the plan, a token of our own audience, secrets and config maps by reference.
+//! The user's `workers.template` is merged over it in `template.rs`; paths and variables are read by `worker/src/main.rs`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use plimsoll_api::v1alpha1::LoadTestRun;
+use plimsoll_plan::Plan;
+use plimsoll_scenario::VarSource;
+use serde_json::{Value, json};
+
+use crate::names::{CONTAINER, RUN_LABEL, VOLUME_PREFIX, labels, plan_name};
+use crate::{BuildError, Frozen, Settings, template};
+
+/// Audience of the worker's token; the operator's TokenReview asks for the same (`operator/src/authenticate.rs`).
+const AUDIENCE: &str = "plimsoll";
+/// Seconds a token lives; the kubelet renews it at 80 %.
+const TOKEN_SECONDS: u32 = 3600;
+
+/// The pod template of a run's Job.
+pub(crate) fn template(run: &LoadTestRun, frozen: &Frozen, settings: &Settings) -> Result<Value, BuildError> {
+    let name = run.metadata.name.as_deref().ok_or(BuildError::NoName)?;
+    let workers = frozen.spec.workers.as_ref();
+    let resources = match workers.and_then(|workers| workers.resources.as_ref()) {
+        Some(resources) => json!(resources),
+        None => json!(settings.resources),
+    };
+    let mounts = mounts(&frozen.plan, name);
+    let mut ours = json!({
+        "metadata": {"labels": labels(&frozen.plan.run.test, name)},
+        "spec": {
+            "restartPolicy": "Never",
+            "enableServiceLinks": false,
+            "automountServiceAccountToken": false,
+            "terminationGracePeriodSeconds": grace(&frozen.plan),
+            "securityContext": {"runAsNonRoot": true, "seccompProfile": {"type": "RuntimeDefault"}},
+            "topologySpreadConstraints": [
+                {"maxSkew": 1, "topologyKey": "kubernetes.io/hostname", "whenUnsatisfiable": "ScheduleAnyway"},
+            ],
+            "containers": [{
+                "name": CONTAINER,
+                "image": settings.worker_image,
+                "imagePullPolicy": settings.pull_policy,
+                "env": env(name, workers.and_then(|workers| workers.threads), settings),
+                "resources": resources,
+                "securityContext": {
+                    "allowPrivilegeEscalation": false,
+                    "readOnlyRootFilesystem": true,
+                    "capabilities": {"drop": ["ALL"]},
+                },
+                "terminationMessagePolicy": "FallbackToLogsOnError",
+                "volumeMounts": mounts.iter().map(|(volume, path, _)| json!(
+                    {"name": volume, "mountPath": path, "readOnly": true}
+                )).collect::<Vec<_>>(),
+            }],
+            "volumes": mounts.iter().map(|(volume, _, source)| {
+                let mut source = source.clone();
+                source["name"] = json!(volume);
+                source
+            }).collect::<Vec<_>>(),
+        },
+    });
+    if !settings.pull_secrets.is_empty() {
+        ours["spec"]["imagePullSecrets"] =
+            settings.pull_secrets.iter().map(|name| json!({"name": name})).collect();
+    }
+    if let Some(theirs) = workers.and_then(|workers| workers.template.as_ref()) {
+        template::merge(&mut ours, theirs)?;
+    }
+    spread_selector(&mut ours, name);
+    Ok(ours)
+}
+
+/// Seconds from the wish to end a pod to its end by force: what is in flight may finish, and what was measured be handed in.
+fn grace(plan: &Plan) -> u64 {
+    (plan.graceful_stop.div_ceil(1_000_000_000) + 15).min(900)
+}
+
+/// A constraint without a selector would spread nothing; the pods of the run are what is meant.
+fn spread_selector(template: &mut Value, run: &str) {
+    let constraints = template.pointer_mut("/spec/topologySpreadConstraints").and_then(Value::as_array_mut);
+    for constraint in constraints.into_iter().flatten().filter_map(Value::as_object_mut) {
+        if constraint.get("labelSelector").is_none_or(Value::is_null) {
+            constraint.insert("labelSelector".into(), json!({"matchLabels": {RUN_LABEL: run}}));
+        }
+    }
+}
+
+/// Variables of the worker. `JOB_COMPLETION_INDEX` is set by the Job controller.
+fn env(run: &str, threads: Option<u32>, settings: &Settings) -> Value {
+    let mut env = json!([
+        {"name": "PLIMSOLL_RUN_NAMESPACE", "valueFrom": {"fieldRef": {"fieldPath": "metadata.namespace"}}},
+        {"name": "PLIMSOLL_RUN_NAME", "value": run},
+        {"name": "PLIMSOLL_OPERATOR", "value": settings.operator_address},
+        {"name": "PLIMSOLL_OPERATOR_NAME", "value": settings.operator_name},
+        {"name": "POD_UID", "valueFrom": {"fieldRef": {"fieldPath": "metadata.uid"}}},
+    ]);
+    if let (Some(threads), Some(env)) = (threads, env.as_array_mut()) {
+        env.push(json!({"name": "PLIMSOLL_THREADS", "value": threads.to_string()}));
+    }
+    env
+}
+
+/// Volumes: name, where, source.
+fn mounts(plan: &Plan, run: &str) -> Vec<(String, String, Value)> {
+    let volume = |name: &str| format!("{VOLUME_PREFIX}{name}");
+    let mut mounts = vec![
+        (
+            volume("plan"),
+            "/etc/plimsoll/plan".to_owned(),
+            json!({"configMap": {"name": plan_name(run), "items": [item("plan.json"), item("ca.crt")]}}),
+        ),
+        (
+            volume("token"),
+            "/var/run/secrets/plimsoll".to_owned(),
+            json!({"projected": {"sources": [{"serviceAccountToken": {
+                "audience": AUDIENCE, "expirationSeconds": TOKEN_SECONDS, "path": "token",
+            }}]}}),
+        ),
+    ];
+    let (secrets, configs) = references(plan);
+    for (index, (name, keys)) in secrets.iter().enumerate() {
+        let items: Vec<Value> = keys.iter().map(|key| item(key)).collect();
+        let source = json!({"secret": {"secretName": name, "items": items}});
+        mounts.push((volume(&format!("secret-{index}")), format!("/etc/plimsoll/secrets/{name}"), source));
+    }
+    for (index, (name, keys)) in configs.iter().enumerate() {
+        let items: Vec<Value> = keys.iter().map(|key| item(key)).collect();
+        let source = json!({"configMap": {"name": name, "items": items}});
+        mounts.push((volume(&format!("config-{index}")), format!("/etc/plimsoll/configs/{name}"), source));
+    }
+    mounts
+}
+
+fn item(key: &str) -> Value {
+    json!({"key": key, "path": key})
+}
+
+type Keys<'a> = BTreeMap<&'a str, BTreeSet<&'a str>>;
+
+/// The keys of Secrets and of ConfigMaps that the plan refers to; only they are mounted.
+fn references(plan: &Plan) -> (Keys<'_>, Keys<'_>) {
+    let (mut secrets, mut configs) = (Keys::new(), Keys::new());
+    let tls = plan.target.tls.as_ref();
+    let sources = plan.vars.iter().map(|var| &var.from).chain(tls.and_then(|tls| tls.ca.as_ref()));
+    for source in sources {
+        match source {
+            VarSource::Value(_) => {}
+            VarSource::Secret { name, key } => drop(secrets.entry(name).or_default().insert(key)),
+            VarSource::ConfigMap { name, key } => drop(configs.entry(name).or_default().insert(key)),
+        }
+    }
+    if let Some(name) = tls.and_then(|tls| tls.client_secret.as_deref()) {
+        secrets.entry(name).or_default().extend(["tls.crt", "tls.key"]);
+    }
+    (secrets, configs)
+}
