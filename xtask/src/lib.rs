@@ -4,6 +4,7 @@
 
 pub mod apiserver;
 pub mod binaries;
+pub mod chart;
 pub mod checks;
 pub mod cluster;
 pub mod control_plane;

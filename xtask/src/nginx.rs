@@ -59,6 +59,24 @@ pub struct Line {
 /// # Errors
 /// If there is no nginx, or it does not start; the text quotes its error log.
 pub fn start(site: &Site<'_>) -> Result<Nginx> {
+    let mut command = prepare(site)?;
+    let folder = site.folder.canonicalize()?;
+    let mut process = Guarded::start("nginx", &mut command, &folder.join("error.log"))?;
+    // Its workers write the file once they all run; listening it does before.
+    let pid_file = folder.join("nginx.pid");
+    process::wait_until("nginx", Duration::from_secs(20), || {
+        process.check()?;
+        Ok(pid_file.exists() && (site.inside.is_some() || TcpStream::connect(site.listen).is_ok()))
+    })?;
+    Ok(Nginx { folder, listen: site.listen, process })
+}
+
+/// Writes the configuration and returns the command that serves it; [`start`] does the rest, for whoever wants nginx to
+/// end with him.
+///
+/// # Errors
+/// If there is no nginx, or the folder cannot be written.
+pub fn prepare(site: &Site<'_>) -> Result<Command> {
     std::fs::create_dir_all(site.folder).with_context(|| format!("make {}", site.folder.display()))?;
     let folder = site.folder.canonicalize()?;
     let config = folder.join("nginx.conf");
@@ -70,14 +88,7 @@ pub fn start(site: &Site<'_>) -> Result<Nginx> {
         None => Command::new(&program),
     };
     command.arg("-p").arg(&folder).arg("-c").arg(&config).arg("-e").arg(folder.join("error.log"));
-    let mut process = Guarded::start("nginx", &mut command, &folder.join("error.log"))?;
-    // Its workers write the file once they all run; listening it does before.
-    let pid_file = folder.join("nginx.pid");
-    process::wait_until("nginx", Duration::from_secs(20), || {
-        process.check()?;
-        Ok(pid_file.exists() && (site.inside.is_some() || TcpStream::connect(site.listen).is_ok()))
-    })?;
-    Ok(Nginx { folder, listen: site.listen, process })
+    Ok(command)
 }
 
 impl Nginx {

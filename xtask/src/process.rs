@@ -340,6 +340,7 @@ mod tests {
         assert!(identity(grandchild).is_some());
         drop(guarded);
         wait_until("its end", Duration::from_secs(5), || Ok(identity(grandchild).is_none())).unwrap();
+        std::fs::remove_dir_all(scratch("guarded")).unwrap();
     }
 
     #[test]
@@ -357,6 +358,7 @@ mod tests {
         assert!(started.alive(), "a process of another identity was stopped");
         found[0].kill().unwrap();
         assert!(!started.alive());
+        std::fs::remove_dir_all(folder).unwrap();
     }
 
     #[test]

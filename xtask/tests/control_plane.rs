@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "tests may")]
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use xtask::control_plane::{ControlPlane, Controllers};
@@ -10,7 +10,7 @@ use xtask::{process, report, tools};
 
 /// A folder of this test's own.
 fn scratch(name: &str) -> PathBuf {
-    let folder = std::env::temp_dir().join(format!("plimsoll-{name}-{}", std::process::id()));
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
     let _ = std::fs::remove_dir_all(&folder);
     folder
 }

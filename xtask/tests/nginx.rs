@@ -4,6 +4,7 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
 use std::time::Duration;
 
 use xtask::nginx::{Site, start};
@@ -38,7 +39,7 @@ fn the_log_has_every_request() {
     if let Err(why) = tools::require(&["nginx"]) {
         return report::skip("nginx", &format!("{why:#}")).unwrap();
     }
-    let folder = std::env::temp_dir().join(format!("plimsoll-nginx-{}", std::process::id()));
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("nginx-{}", std::process::id()));
     let [port] = process::free_ports().unwrap();
     let listen = SocketAddr::from(([127, 0, 0, 1], port));
     let server = format!(

@@ -1,7 +1,8 @@
 //! A real Kubernetes of one node on this machine: kubelet, containers, kube-proxy and DNS in a network namespace of its
 //! own; or the cluster that `$KUBECONFIG` names. `network.rs`, `runtime.rs` and `node.rs` are its layers,
-//! `start.rs` brings it up, `remove.rs` takes it down, whatever state it was left in.
+//! `start.rs` brings it up, `remove.rs` takes it down, whatever state it was left in. `faults.rs` is what tests do to it.
 
+mod faults;
 mod network;
 mod node;
 mod remove;
@@ -18,6 +19,7 @@ use anyhow::{Result, bail};
 use crate::process::Recorded;
 use crate::{apiserver, paths, process, tools};
 
+pub use faults::ApiGone;
 pub use network::NODE_ADDRESS;
 pub use runtime::BUSYBOX_IMAGE;
 

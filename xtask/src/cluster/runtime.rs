@@ -91,7 +91,7 @@ state = "{run}"
 address = "{socket}"
 
 [plugins."io.containerd.grpc.v1.cri"]
-sandbox_image = "docker.io/library/{BUSYBOX_IMAGE}"
+sandbox_image = "localhost/{BUSYBOX_IMAGE}"
 restrict_oom_score_adj = true
 netns_mounts_under_state_dir = true
 

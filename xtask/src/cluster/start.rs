@@ -148,7 +148,7 @@ fn all_alive() -> Result<()> {
     Ok(())
 }
 
-/// Waits for the node, and for what a pod needs beside it: the account of its namespace, and names.
+/// Waits for the node, and for what a pod needs beside it: the account of its namespace, Services, and names.
 fn wait_for_node() -> Result<()> {
     let cluster = Cluster { kubeconfig: kubeconfig(), own: true };
     let asked = |arguments: &[&str]| process::output(cluster.kubectl()?.args(arguments));
@@ -162,6 +162,12 @@ fn wait_for_node() -> Result<()> {
     }
     process::wait_until("the service account default/default", LIMIT, || {
         asked(&["get", "serviceaccount", "default", "--output=name"]).map(|_| true)
+    })?;
+    process::wait_until("kube-proxy to lead to the API server", LIMIT, || {
+        let mut through = cluster.inside(&tools::find("kubectl")?)?;
+        through.arg(format!("--kubeconfig={}", kubeconfig().display()));
+        through.args(["--server=https://10.96.0.1", "--request-timeout=5s", "get", "--raw=/readyz"]);
+        process::output(&mut through).map(|_| true)
     })?;
     process::wait_until("the cluster's name server", LIMIT, || {
         let mut lookup = cluster.inside("/bin/busybox".as_ref())?;
