@@ -86,11 +86,11 @@ fn headers_merge_paths_join_and_steps_of_one_name_count_together() {
     steps:
     - http: {path: '/p?b=1', query: {q: x}}
     - pause: {min: 1s, max: 1s}
-    - {name: n, http: {method: POST, path: /q, headers: {Accept: step}, json: {a: 1}, expect: {status: [2xx, 404]}, timeout: 1s, redirects: 0}}
+    - {name: m, http: {method: POST, path: /q, headers: {Accept: step}, json: {a: 1}, expect: {status: [2xx, 404]}, timeout: 1s, redirects: 0}}
   - name: t
     wait: {min: 3s, max: 4s}
     tasks:
-    - {name: one, weight: 5, steps: [{name: n, http: {path: /r, body: text}}]}
+    - {name: one, weight: 5, steps: [{name: m, http: {path: /r, body: text}}]}
 ",
     )
     .unwrap();
@@ -109,7 +109,7 @@ fn headers_merge_paths_join_and_steps_of_one_name_count_together() {
         matches!(&found[1].body, Body::Json(_))
             && matches!(&found[2].body, Body::Text(text) if text == "text")
     );
-    assert_eq!(resolved.plan.layout.requests, ["GET /p", "n"]);
+    assert_eq!(resolved.plan.layout.requests, ["GET /p", "m"]);
     assert_eq!((found[1].request, found[2].request), (1, 1));
     let waits: Vec<u64> = resolved.plan.scenarios.iter().map(|s| s.wait.unwrap().min).collect();
     assert_eq!((waits, resolved.plan.scenarios[0].weight), (vec![S, 3 * S], 3));
@@ -193,7 +193,7 @@ kind: LoadTest
 metadata: {{name: t}}
 spec:
   target: {{url: http://a/v1}}
-  vars: [{{name: x, value: old}}, {{name: y, value: kept}}]
+  vars: [{{name: x, value: old}}, {{name: z, value: kept}}]
   profile: {{stages: [{{duration: 30s, users: 10}}], warmup: 3s}}
   slos: [{{name: p95, latency: {{stat: p95, atMost: 1s}}}}]
   workers: {{count: 2, threads: 3}}
@@ -299,7 +299,7 @@ fn refusals_name_line_path_value_and_remedy() {
         (slo("severity: Info, abort: {after: 1s}, errorRate: {atMost: 1%}"), "7:43: spec.slos[0].abort: a miss of severity Info stops no run: remove abort, or make it Error"),
         (slo("window: main, prometheus: {query: up, atMost: 1}"), "7:28: spec.slos[0].window: does not apply to a query: write the scope into it"),
         (format!("{smoke}  slos: [{{name: p59, disabled: true}}]\n"), "7:17: spec.slos[0].name: there is no SLO to disable named \"p59\"; did you mean \"p50\"?"),
-        (step("{name: n}"), "7:33: spec.scenarios[0].steps[0]: a step has exactly one action: http or pause"),
+        (step("{name: m}"), "7:33: spec.scenarios[0].steps[0]: a step has exactly one action: http or pause"),
         (step("{pause: {min: 2s, max: 1s}}"), "7:47: spec.scenarios[0].steps[0].pause.min: 2s is more than max, 1s"),
         (step("{http: {path: /, json: {}, body: x}}"), "7:66: spec.scenarios[0].steps[0].http.body: json and body exclude each other: keep one"),
         (step("{http: {path: '/${vars.x}'}}"), "7:47: spec.scenarios[0].steps[0].http.path: column 4: unknown variable \"x\""),

@@ -87,7 +87,19 @@ fn every_kind_of_problem_has_its_words() {
         ),
         (
             "  profile: {preset: smoke}\n  runPolicy: {suspend: yes}\n",
+            "7:24: spec.runPolicy.suspend: yes without quotes is true for kubectl: write true, or \"yes\" if you mean the word",
+        ),
+        (
+            "  profile: {preset: smoke}\n  vars: [{name: Off, value: 'off'}]\n",
+            "7:17: spec.vars[0].name: Off without quotes is false for kubectl: write false, or \"Off\" if you mean the word",
+        ),
+        (
+            "  profile: {preset: smoke}\n  runPolicy: {suspend: \"yes\"}\n",
             "7:24: spec.runPolicy.suspend: must be true or false, not the string \"yes\"",
+        ),
+        (
+            "  profile: {preset: smoke}\n  scenarios: [{name: a, steps: [{http: {path: /, query: {n: x}}}]}]\n",
+            "7:58: spec.scenarios[0].steps[0].http.query.n: n without quotes is false for kubectl: write false, or \"n\" if you mean the word",
         ),
         ("  profile:\n", "6:3: spec.profile: must be a map, not empty"),
         (

@@ -1,11 +1,14 @@
-//! YAML text to values and the positions of their keys and values. YAML 1.2: `yes` and `on` are texts.
+//! YAML text to values and the positions of their keys and values.
+//!
+//! YAML 1.2, where `yes` and `n` are texts; kubectl reads YAML 1.1, where they are booleans. So that a manifest means the same
+//! everywhere, such words must be in quotes.
 
 use std::collections::HashMap;
 
 use saphyr::{LoadableYamlNode, MarkedYaml, Marker, Scalar, YamlData};
 use serde_json::{Map, Number, Value};
 
-use super::path::Path;
+use super::path::{Path, Segment};
 
 /// A place in a text, both from 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -61,10 +64,12 @@ pub(super) fn parse(text: &str) -> Result<Vec<(Value, Positions)>, NotYaml> {
         path: String::new(),
         message: format!("not YAML: {}", wrong.info()),
     })?;
+    let lines: Vec<&str> = text.lines().collect();
     let mut documents = Vec::new();
     for node in nodes {
         let mut positions = Positions::default();
         let value = convert(&node, None, &Path::default(), &mut positions)?;
+        refuse_booleans_of_kubectl(&value, &lines, &positions)?;
         match value {
             Value::Null => {}
             Value::Object(_) => documents.push((value, positions)),
@@ -93,6 +98,45 @@ pub(crate) fn parse_value(text: &str) -> Result<Value, String> {
         }
         _ => Err("more than one document".to_owned()),
     }
+}
+
+/// Words without quotes that YAML 1.1 takes for true or false, and YAML 1.2 for texts.
+fn refuse_booleans_of_kubectl(value: &Value, lines: &[&str], positions: &Positions) -> Result<(), NotYaml> {
+    let mut ways = vec![(Path::default(), value)];
+    let mut found: Vec<NotYaml> = Vec::new();
+    while let Some((path, value)) = ways.pop() {
+        let (key, here) = positions.places.get(&path.to_string()).copied().unwrap_or_default();
+        if let Some(Segment::Field(name)) = path.0.last() {
+            found.extend(key.and_then(|key| boolean_of_kubectl(name, key, lines, &path)));
+        }
+        match value {
+            Value::String(word) => found.extend(boolean_of_kubectl(word, here, lines, &path)),
+            Value::Object(fields) => {
+                ways.extend(fields.iter().map(|(name, value)| (path.field(name), value)))
+            }
+            Value::Array(items) => {
+                ways.extend(items.iter().enumerate().map(|(at, item)| (path.index(at), item)))
+            }
+            _ => {}
+        }
+    }
+    found.sort_by_key(|wrong| (wrong.position.line, wrong.position.column));
+    found.into_iter().next().map_or(Ok(()), Err)
+}
+
+fn boolean_of_kubectl(word: &str, position: Position, lines: &[&str], path: &Path) -> Option<NotYaml> {
+    let meaning = match word.to_ascii_lowercase().as_str() {
+        "y" | "yes" | "on" => "true",
+        "n" | "no" | "off" => "false",
+        _ => return None,
+    };
+    let written = lines.get(position.line.checked_sub(1)?)?.chars().skip(position.column.checked_sub(1)?);
+    let plain = written.take(word.chars().count()).eq(word.chars());
+    plain.then(|| NotYaml {
+        position,
+        path: path.to_string(),
+        message: format!("{word} without quotes is {meaning} for kubectl: write {meaning}, or {word:?} if you mean the word"),
+    })
 }
 
 fn position(marker: Marker) -> Position {

@@ -123,7 +123,8 @@ fn duration_rules(place: Place) -> [serde_json::Value; 2] {
         speaking_rule(
             &format!("!({given})"),
             message,
-            &format!("'duration ' + self.duration + ' excludes stages, whose sum is ' + string({sum}) + ': remove duration'"),
+            // Its cost is estimated lower than that of joining texts by +.
+            &format!("'duration %s excludes stages, whose sum is %s: remove duration'.format([self.duration, {sum}])"),
         )
     })
 }

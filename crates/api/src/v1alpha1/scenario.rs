@@ -98,10 +98,6 @@ pub struct Wait {
 /// An HTTP request. Texts may hold ${…}.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-#[schemars(extend("x-kubernetes-validations" = rules(&[(
-    "!(has(self.json) && has(self.body))",
-    "json and body exclude each other: keep one",
-)])))]
 pub struct Http {
     /// Method. Default GET.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -122,7 +118,7 @@ pub struct Http {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "any_json")]
     pub json: Option<Value>,
-    /// Body as text.
+    /// Body as text, in place of json.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 65536))]
     pub body: Option<String>,

@@ -1,4 +1,4 @@
-//! Status of LoadTest and LoadTestRun. Written by `status/mod.rs`; numbers for people are texts of one number and one unit.
+//! Status of LoadTest and LoadTestRun. Written by `status/run.rs` and `status/mirror.rs`; numbers for people are texts of one number and one unit.
 
 use std::collections::BTreeMap;
 
@@ -227,7 +227,7 @@ pub struct WorkerCounts {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Delivery {
-    /// What the profile asks for now: 100 users or 2000/s.
+    /// What the profile asks for now, once the run is over at the most: 100 users or 2000/s.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32))]
     pub asked: Option<String>,
@@ -292,9 +292,9 @@ pub struct Summary {
 pub struct Total {
     /// Requests, sent or not.
     pub requests: u64,
-    /// Requests handed to the network. A lower bound, unless exact.
+    /// Requests handed to the network, as far as they were counted.
     pub sent: u64,
-    /// True if sent is exact: no worker was lost and nothing was unfinished.
+    /// True if sent is what a server must have seen: the run is over, no worker was lost and nothing was unfinished.
     pub exact: bool,
     /// Least number of requests that a server can have seen; only if not exact.
     #[serde(default, skip_serializing_if = "Option::is_none")]
