@@ -22,12 +22,15 @@ fn main() -> ExitCode {
         Ok(settings) => settings,
         Err(error) => return refuse(&error),
     };
-    let worked = start_log(&settings).and_then(|()| work(&settings));
-    match worked {
+    if let Err(cause) = start_log(&settings) {
+        eprintln!("plimsoll-worker: {cause}");
+        leave_cause(&settings, &cause);
+        return ExitCode::FAILURE;
+    }
+    match work(&settings) {
         Ok(()) => ExitCode::SUCCESS,
         Err(cause) => {
             tracing::error!(cause, "could not start");
-            eprintln!("plimsoll-worker: {cause}");
             leave_cause(&settings, &cause);
             ExitCode::FAILURE
         }

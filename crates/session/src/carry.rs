@@ -1,4 +1,4 @@
-//! One connection of a worker: carries what `client.rs` keeps to the operator, and its orders back.
+//! One connection of a worker: carries what `client.rs` keeps to the operator, and its orders back. Other side: `attend.rs`.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 

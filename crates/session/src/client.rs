@@ -137,48 +137,41 @@ impl Route {
     }
 }
 
-/// The first connection: impatient, since a worker that never reaches its operator is of no use.
+/// The first connection: impatient with silence, since a worker that never reaches its operator is of no use; patient with "not
+/// yet", since an operator that changes its leader says that for a while.
 async fn first(route: &mut Route, endpoint: &Endpoint, hello: &HelloInfo) -> Result<Link, SessionError> {
     let begun = Instant::now();
     let mut answered = begun;
     let mut cause = "the operator may be starting or ending".to_owned();
     loop {
         let left = DIAL_PATIENCE.saturating_sub(answered.elapsed());
-        let unreachable = |cause| SessionError::Unreachable {
-            address: endpoint.address.clone(),
-            cause,
-            within: DIAL_PATIENCE,
-        };
-        match tokio::time::timeout(left, reach(endpoint, &route.address, hello)).await {
-            Ok(Ok(link)) => {
-                route.arrived();
-                return Ok(link);
-            }
+        let attempt = tokio::time::timeout(left, reach(endpoint, &route.address, hello)).await;
+        match attempt {
+            Ok(Ok(link)) => return Ok(link),
+            Ok(Err(Unreached::Refused(reason))) => return Err(SessionError::Refused(reason)),
+            Ok(Err(Unreached::Settings(reason))) => return Err(SessionError::Settings(reason)),
             Ok(Err(Unreached::Silence(silence))) => {
                 cause = silence;
                 route.failed();
             }
-            Ok(Err(Unreached::Elsewhere(leader))) => {
-                answered = Instant::now();
-                route.turn(leader);
-            }
             Ok(Err(Unreached::Later(reason))) => {
                 answered = Instant::now();
-                route.failed();
-                if begun.elapsed() > TURN_PATIENCE {
-                    return Err(SessionError::Refused(format!(
-                        "{reason} (for {}s)",
-                        TURN_PATIENCE.as_secs()
-                    )));
-                }
                 cause = reason;
+                route.failed();
             }
-            Ok(Err(Unreached::Refused(reason))) => return Err(SessionError::Refused(reason)),
-            Ok(Err(Unreached::Settings(reason))) => return Err(SessionError::Settings(reason)),
-            Err(_) => return Err(unreachable(cause)),
+            Ok(Err(Unreached::Elsewhere(leader))) => {
+                answered = Instant::now();
+                cause = format!("{} names {leader} as the leader", route.address);
+                route.turn(leader);
+            }
+            Err(_) => {}
         }
+        let address = endpoint.address.clone();
         if answered.elapsed() >= DIAL_PATIENCE {
-            return Err(unreachable(cause));
+            return Err(SessionError::Unreachable { address, cause, within: DIAL_PATIENCE });
+        }
+        if begun.elapsed() >= TURN_PATIENCE {
+            return Err(SessionError::Unreachable { address, cause, within: TURN_PATIENCE });
         }
         route.wait().await;
     }

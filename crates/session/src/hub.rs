@@ -1,4 +1,4 @@
-//! All runs of one operator: what its reconciler observes and orders, and what the sessions of `server.rs` report.
+//! All runs of one operator: what its reconciler observes and orders, and what the sessions of `attend.rs` report.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -178,7 +178,8 @@ impl Hub {
         });
     }
 
-    /// The outcome of the run is stored: releases the workers.
+    /// The outcome of the run is stored: releases the workers. One that is away learns it when it comes back, so the run should
+    /// stay open until no worker is awaited any more.
     pub fn ack(&self, key: &RunKey) {
         self.with(key, |run| run.order(|orders| orders.acked = true));
     }
@@ -193,7 +194,7 @@ impl Hub {
         });
     }
 
-    /// Forgets the run; its workers stop at once and are sent away.
+    /// Forgets the run; workers that were not released stop at once and are sent away.
     pub fn close(&self, key: &RunKey) {
         if let Some(run) = self.lock().remove(key) {
             run.close("the run is gone");

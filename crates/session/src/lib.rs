@@ -3,6 +3,7 @@
 //! A worker holds a [`Door`]: [`GrpcDoor`] in a pod, [`LocalDoor`] in `plimsoll run`. The operator holds a [`Hub`] with a
 //! [`Gather`] per run and lets workers in by [`serve`]. The protocol is `proto/plimsoll.v1.proto`.
 
+mod attend;
 mod carry;
 mod client;
 mod clock;

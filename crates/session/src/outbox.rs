@@ -128,6 +128,9 @@ mod tests {
 
     use super::*;
 
+    /// Number, cumulative, requests.
+    type Sent = (u64, bool, u64);
+
     /// A snapshot of one request sent in this second.
     fn one(second: u32) -> Snapshot {
         Snapshot { series: vec![Second { second, sent: 1, ..Second::default() }], ..Snapshot::default() }
@@ -139,8 +142,8 @@ mod tests {
         outbox
     }
 
-    /// Numbers and content of all that may go out now: `(seq, cumulative, requests)`.
-    fn drain(outbox: &mut Outbox) -> Vec<(u64, bool, u64)> {
+    /// All that may go out now.
+    fn drain(outbox: &mut Outbox) -> Vec<Sent> {
         let read = |delta: proto::Delta| {
             let snapshot = wire::decode(&delta.snapshot.unwrap(), &Layout::default()).unwrap();
             (delta.seq, delta.cumulative, snapshot.series.iter().map(|second| second.sent).sum())
@@ -167,7 +170,7 @@ mod tests {
 
     #[test]
     fn a_connection_goes_on_where_the_other_side_is() {
-        let table: [(u64, u64, &[(u64, bool, u64)]); 6] = [
+        let table: [(u64, u64, &[Sent]); 6] = [
             // acked before, last_seq of the welcome, what goes out then (of four deltas, the fourth not yet numbered)
             (0, 0, &[(1, false, 1), (2, false, 1), (3, false, 1), (4, false, 1)]),
             (0, 2, &[(3, false, 1), (4, false, 1)]),

@@ -35,14 +35,14 @@ pub fn plan_hash(json: &[u8]) -> String {
     Sha256::digest(json).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The version to speak with a worker of version `theirs`.
-pub(crate) fn agree(theirs: u32) -> Result<u32, String> {
-    let oldest = PROTOCOL.saturating_sub(1).max(1);
-    if (oldest..=PROTOCOL).contains(&theirs) {
+/// The version that an operator of version `newest` speaks with a worker of version `theirs`.
+pub(crate) fn agree(theirs: u32, newest: u32) -> Result<u32, String> {
+    let oldest = newest.saturating_sub(1).max(1);
+    if (oldest..=newest).contains(&theirs) {
         return Ok(theirs);
     }
     Err(format!(
-        "the worker speaks protocol {theirs}, this operator {oldest} to {PROTOCOL}; use the worker image of this operator's release"
+        "the worker speaks protocol {theirs}, this operator {oldest} to {newest}; use the worker image of this operator's release"
     ))
 }
 
@@ -86,4 +86,24 @@ pub(crate) fn read_final(message: proto::Final) -> Final {
 
 pub(crate) fn read_stop(message: proto::Stop) -> Stop {
     Stop { reason: message.reason, at_once: message.at_once }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_version_and_the_one_before_are_spoken() {
+        for (theirs, newest, spoken) in
+            [(1, 1, true), (2, 2, true), (1, 2, true), (1, 3, false), (0, 1, false), (3, 2, false)]
+        {
+            assert_eq!(agree(theirs, newest).is_ok(), spoken, "{theirs} with {newest}");
+        }
+        assert!(agree(9, 1).unwrap_err().contains("speaks protocol 9, this operator 1 to 1"));
+    }
+
+    #[test]
+    fn the_hash_is_sha_256() {
+        assert_eq!(plan_hash(b"abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    }
 }

@@ -1,4 +1,4 @@
-//! One attempt to reach the operator: name, TCP, TLS, hello, welcome. Repeated by `client.rs`; answered by `server.rs`.
+//! One attempt to reach the operator: name, TCP, TLS, hello, welcome. Repeated by `client.rs`; answered by `attend.rs`.
 
 use std::error::Error;
 use std::io;

@@ -1,4 +1,4 @@
-//! Snapshots as protocol messages and back, and the cutting of large ones. Used by `outbox.rs` (worker) and `server.rs`.
+//! Snapshots as protocol messages and back, and the cutting of large ones. Used by `outbox.rs` (worker) and `attend.rs` (operator).
 
 use plimsoll_measure::{
     Cell, Counts, ErrorClass, Health, Histogram, HistogramError, HistogramParts, Layout, ObjectiveCount,

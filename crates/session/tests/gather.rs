@@ -1,4 +1,5 @@
 //! The state of a run, message by message.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod fixture;
 
@@ -80,8 +81,10 @@ fn traffic_seen_is_a_start_seen() {
 
 #[test]
 fn each_number_counts_once() {
+    // Number and whether it is cumulative; then what became of each, the requests counted, and the last number.
+    type Row<'a> = (&'a [(u64, bool)], &'a [Applied], u64, u64);
     let one = requests(0, 1);
-    let table: [(&[(u64, bool)], &[Applied], u64, u64); 6] = [
+    let table: [Row<'_>; 6] = [
         (&[(1, false), (2, false)], &[Applied::Merged, Applied::Merged], 2, 2),
         (
             &[(1, false), (1, false), (2, false)],

@@ -103,3 +103,18 @@ async fn changes_wake_the_reconciler() {
     }
     assert!((1..20).contains(&announced), "{announced} announcements of 20 deltas in a moment");
 }
+
+#[tokio::test]
+async fn an_ack_reaches_the_worker_before_the_run_closes() {
+    let trust = Trust::new();
+    let operator = Operator::start(&trust, Role::Leader);
+    operator.open(1);
+    operator.hub.start(&key(), SystemTime::now());
+    let mut door = worker(&operator, 0, "a").await.unwrap();
+    within(door.ready()).await.unwrap();
+    let finished = tokio::spawn(async move { door.finish(Final::default()).await });
+    operator.until(|progress| progress.gather.all_done()).await;
+    operator.hub.ack(&key());
+    operator.hub.close(&key());
+    assert_eq!(within(finished).await.unwrap(), Ok(()));
+}
