@@ -5,7 +5,9 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use plimsoll_api::v1alpha1::{LoadProfileSpec, LoadTest, LoadTestRun, ProfileKind, ProfileRef};
-use plimsoll_api::{LowerError, Object, Problem, References, Resolved, Set, Source, lower, read_with};
+use plimsoll_api::{
+    LowerError, Object, Problem, References, Resolved, Set, Source, lower, read_with, spec_hash,
+};
 use plimsoll_plan::RunId;
 
 use crate::args::InputArgs;
@@ -80,8 +82,12 @@ impl Input {
         match document.object {
             Object::LoadTest(test) => self.tests.push((*test, document.source)),
             Object::LoadTestRun(run) => self.runs.push((*run, document.source)),
-            Object::LoadProfile(profile) => self.add_profile(ProfileKind::LoadProfile, profile.metadata.name, profile.spec),
-            Object::ClusterLoadProfile(profile) => self.add_profile(ProfileKind::ClusterLoadProfile, profile.metadata.name, profile.spec.0),
+            Object::LoadProfile(profile) => {
+                self.add_profile(ProfileKind::LoadProfile, profile.metadata.name, profile.spec);
+            }
+            Object::ClusterLoadProfile(profile) => {
+                self.add_profile(ProfileKind::ClusterLoadProfile, profile.metadata.name, profile.spec.0);
+            }
             Object::Secret(secret) => self.values.add_secret(*secret),
             Object::ConfigMap(config) => self.values.add_config(*config),
             Object::Other(what) => self.others.push(what),
@@ -142,7 +148,7 @@ impl Asked<'_> {
 
     /// Resolves the test to a plan; the same manifest makes the same random choices every time.
     pub(crate) fn lower(&self, references: &References) -> std::result::Result<Resolved, Vec<LowerError>> {
-        let hash = String::from("00000000000000000000");
+        let hash = spec_hash(&self.test.spec);
         let seed = u64::from_str_radix(hash.get(..16).unwrap_or_default(), 16).unwrap_or_default();
         let run = RunId {
             namespace: self.namespace().to_owned(),

@@ -66,12 +66,21 @@ fn object(preset: Preset, figures: &Figures) -> Value {
 fn table(preset: Preset, f: &Figures) -> String {
     let mut rows = vec![
         ("users", f.users.to_string()),
-        ("duration", format!("{}, of it {} warm-up and {} cool-down", clock(f.duration), clock(f.warmup), clock(f.cooldown))),
+        (
+            "duration",
+            format!(
+                "{}, of it {} warm-up and {} cool-down",
+                clock(f.duration),
+                clock(f.warmup),
+                clock(f.cooldown)
+            ),
+        ),
     ];
     match profile(preset).shape.stages {
         None => rows.push(("ramp", format!("{} users per second", f.spawn_rate))),
         Some(stages) => {
-            let stages: Vec<String> = stages.iter().map(|s| format!("{} → {}", s.duration, s.users)).collect();
+            let stages: Vec<String> =
+                stages.iter().map(|s| format!("{} → {}", s.duration, s.users)).collect();
             rows.push(("stages", format!("{} users", stages.join(", "))));
         }
     }
@@ -147,7 +156,8 @@ mod tests {
     fn what_is_shown_as_a_manifest_is_one() {
         for preset in ALL {
             let yaml = show(preset, ProfileOutput::Yaml).unwrap();
-            let read = plimsoll_api::read("profile.yaml", &yaml).unwrap_or_else(|problems| panic!("{yaml}\n{problems:?}"));
+            let read = plimsoll_api::read("profile.yaml", &yaml)
+                .unwrap_or_else(|problems| panic!("{yaml}\n{problems:?}"));
             assert_eq!(read.len(), 1);
         }
     }

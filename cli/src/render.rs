@@ -5,7 +5,7 @@ mod words;
 use anyhow::Result;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use plimsoll_api::v1alpha1::{LoadTestRun, LoadTestRunSpec, TestRef};
-use plimsoll_api::{Resolved, to_yaml};
+use plimsoll_api::{Resolved, spec_hash, to_yaml};
 use plimsoll_manifests::{OPERATOR_PORT, Settings, build, network_policy};
 
 use crate::args::RenderArgs;
@@ -37,7 +37,7 @@ fn objects(asked: &Asked<'_>, resolved: &Resolved, args: &RenderArgs) -> Result<
         operator_namespace: args.operator_namespace.clone(),
         ..Settings::default()
     };
-    let hash = String::new();
+    let hash = spec_hash(&asked.test.spec);
     let objects = build(&run_of(asked, resolved), resolved, hash, &settings)?;
     let mut documents = vec![to_yaml(&objects.plan)?, to_yaml(&objects.job)?];
     if args.network_policy {
@@ -49,8 +49,11 @@ fn objects(asked: &Asked<'_>, resolved: &Resolved, args: &RenderArgs) -> Result<
 /// The LoadTestRun that the operator would make, or the one of the input.
 pub(crate) fn run_of(asked: &Asked<'_>, resolved: &Resolved) -> LoadTestRun {
     let id = &resolved.plan.run;
-    let metadata =
-        ObjectMeta { name: Some(id.name.clone()), namespace: Some(id.namespace.clone()), ..ObjectMeta::default() };
+    let metadata = ObjectMeta {
+        name: Some(id.name.clone()),
+        namespace: Some(id.namespace.clone()),
+        ..ObjectMeta::default()
+    };
     let spec = match asked.run {
         Some(run) => run.spec.clone(),
         None => LoadTestRunSpec { test_ref: TestRef { name: id.test.clone() }, ..LoadTestRunSpec::default() },

@@ -4,12 +4,14 @@ mod display;
 mod drive;
 mod output;
 
+use std::io::IsTerminal;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result};
-use plimsoll_api::{Resolved, read, to_yaml};
-use plimsoll_slo::{Facts, Judgement, Reason, judge};
+use plimsoll_api::status::report;
+use plimsoll_api::{Resolved, read, spec_hash, to_yaml};
+use plimsoll_slo::{Facts, Judgement, Reason, Verdict, judge};
 use plimsoll_testbed::{Config, Testbed};
 
 use crate::args::{Output, RunArgs};
@@ -18,6 +20,7 @@ use crate::input::{Asked, Input, Refused, load};
 use crate::{quick, render};
 use display::Display;
 use drive::{Interrupts, Job, Outcome};
+use output::Finished;
 
 /// How long the testbed may take to end.
 const TESTBED_GRACE: Duration = Duration::from_secs(1);
@@ -125,13 +128,29 @@ async fn run_one(
     let Some(outcome) = outcome else { return Ok(Exit::Interrupted) };
     let judgement = judged(&resolved, &outcome);
     let exit = judgement.verdict.into();
-    let run = output::finished(render::run_of(asked, &resolved), &resolved, &outcome, &judgement, queued)?;
+    let hash = spec_hash(&asked.test.spec);
+    let run = render::run_of(asked, &resolved);
+    let Finished { run, result } = output::finished(run, &resolved, &outcome, &judgement, queued, hash)?;
     match args.output {
-        Output::Text => print!("{}", output::report(&run, &resolved, &outcome, &judgement)),
+        Output::Text => print!("{}", coloured(&report(&result), judgement.verdict)),
         Output::Json => println!("{}", serde_json::to_string_pretty(&run)?),
         Output::Yaml => print!("---\n{}", to_yaml(&run)?),
     }
     Ok(exit)
+}
+
+/// Colours the verdict, the report's first word, on a terminal.
+fn coloured(report: &str, verdict: Verdict) -> String {
+    let Some(rest) = report.strip_prefix(&format!("{verdict:?}")) else { return report.to_owned() };
+    if !std::io::stdout().is_terminal() {
+        return report.to_owned();
+    }
+    let colour = match verdict {
+        Verdict::Passed => 32,
+        Verdict::Failed | Verdict::Error => 31,
+        Verdict::Inconclusive => 33,
+    };
+    format!("\x1b[1;{colour}m{verdict:?}\x1b[0m{rest}")
 }
 
 fn judged(resolved: &Resolved, outcome: &Outcome) -> Judgement {

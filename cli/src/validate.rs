@@ -26,7 +26,8 @@ pub(crate) fn validate(args: &ValidateArgs) -> Result<Exit> {
                 let (missing, wrong): (Vec<_>, Vec<_>) =
                     errors.into_iter().partition(|error| matches!(error, LowerError::MissingProfile { .. }));
                 problems.extend(asked.refused(&wrong).0);
-                let unchecked: Vec<String> = missing.iter().map(|error| format!("unchecked: {error}")).collect();
+                let unchecked: Vec<String> =
+                    missing.iter().map(|error| format!("unchecked: {error}")).collect();
                 lines.push(verdict(&asked, &unchecked));
             }
         }
@@ -34,7 +35,7 @@ pub(crate) fn validate(args: &ValidateArgs) -> Result<Exit> {
     if !problems.is_empty() {
         return Err(Refused(problems).into());
     }
-    for (profile, _) in &input.references.profiles {
+    for profile in input.references.profiles.keys() {
         lines.push(format!("{:?} {}: valid", profile.kind, profile.name));
     }
     lines.extend(input.others.iter().map(|other| format!("{other}: not ours, unchecked")));

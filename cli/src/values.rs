@@ -55,9 +55,8 @@ impl Values {
             Some(("env", var)) => std::env::var(var)
                 .with_context(|| format!("--secret {object}: environment variable {var} cannot be read"))?
                 .into_bytes(),
-            Some(("file", path)) => {
-                std::fs::read(path).with_context(|| format!("--secret {object}: file {path} cannot be read"))?
-            }
+            Some(("file", path)) => std::fs::read(path)
+                .with_context(|| format!("--secret {object}: file {path} cannot be read"))?,
             _ => return Err(usage()),
         };
         self.secrets.insert((name.to_owned(), key.to_owned()), value);
@@ -94,7 +93,8 @@ mod tests {
         let mut values = Values::default();
         let problem = values.add_flag("load-user/password=hunter2").unwrap_err().to_string();
         assert!(problem.contains("NAME/KEY=env:VAR"), "{problem}");
-        let problem = values.add_flag("load-user/password=env:NO_SUCH_VARIABLE_HERE").unwrap_err().to_string();
+        let problem =
+            values.add_flag("load-user/password=env:NO_SUCH_VARIABLE_HERE").unwrap_err().to_string();
         assert!(problem.contains("NO_SUCH_VARIABLE_HERE"), "{problem}");
     }
 

@@ -3,9 +3,9 @@
 use std::fmt::Write;
 
 use plimsoll_api::Resolved;
+use plimsoll_measure::Snapshot;
 use plimsoll_plan::{Distribution, Load, Plan, Ramp};
 use plimsoll_scenario::{Action, HttpStep, Scenario, Step, Wait};
-use plimsoll_measure::Snapshot;
 use plimsoll_slo::{Facts, Kind, Slo, class_name, judge, stat_name, text};
 
 /// The plan, one fact per line.
@@ -13,7 +13,11 @@ pub(super) fn plan(resolved: &Resolved) -> String {
     let plan = &resolved.plan;
     let mut out = format!("{}/{}\n", plan.run.namespace, plan.run.test);
     let target = &plan.target;
-    line(&mut out, "target", &format!("{}://{}:{}{}", target.scheme, target.host, target.port, target.base_path));
+    line(
+        &mut out,
+        "target",
+        &format!("{}://{}:{}{}", target.scheme, target.host, target.port, target.base_path),
+    );
     line(&mut out, "duration", &duration(plan));
     load(&mut out, plan);
     for window in plan.layout.windows.iter().filter(|window| window.judged && !window.spans.is_empty()) {
@@ -24,7 +28,8 @@ pub(super) fn plan(resolved: &Resolved) -> String {
         describe(&mut out, scenario);
     }
     // A judgement of nothing knows every bound.
-    let nothing = judge(&resolved.slos, &resolved.validity, &plan.layout, &Snapshot::default(), &Facts::default());
+    let nothing =
+        judge(&resolved.slos, &resolved.validity, &plan.layout, &Snapshot::default(), &Facts::default());
     for (slo, result) in resolved.slos.iter().zip(&nothing.results) {
         line(&mut out, "slo", &condition(slo, &result.bound, plan));
     }
@@ -41,7 +46,8 @@ fn line(out: &mut String, word: &str, text: &str) {
 }
 
 fn duration(plan: &Plan) -> String {
-    let iterations = plan.iterations.map(|n| format!(", or until {} are done", text::counted(n, "iteration")));
+    let iterations =
+        plan.iterations.map(|n| format!(", or until {} are done", text::counted(n, "iteration")));
     let stop = text::duration_exact(plan.graceful_stop);
     let whole = text::duration_exact(plan.duration);
     format!("{whole}{}, then up to {stop} for what is in flight", iterations.unwrap_or_default())

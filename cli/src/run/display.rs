@@ -81,9 +81,12 @@ fn line(plan: &Plan, slos: &[Slo], validity: &Validity, now: &Now<'_>, elapsed: 
     let nanos = nanos(elapsed);
     let whole = text::duration_exact(plan.duration);
     let over = nanos >= plan.duration;
-    let clock = if over { format!("{whole}, finishing") } else { format!("{}s of {whole}", elapsed.as_secs()) };
+    let clock =
+        if over { format!("{whole}, finishing") } else { format!("{}s of {whole}", elapsed.as_secs()) };
     let load = match plan.load {
-        Load::Closed { .. } => text::counted(plan.users_at(nanos.min(plan.duration.saturating_sub(1))), "user"),
+        Load::Closed { .. } => {
+            text::counted(plan.users_at(nanos.min(plan.duration.saturating_sub(1))), "user")
+        }
         Load::Open { .. } => format!("asked {}", text::rate_exact(plan.rate_at(nanos))),
     };
     format!("{clock}, {load}, {}", measured(&plan.layout, slos, validity, now))
@@ -105,7 +108,8 @@ fn recent(merged: &Snapshot) -> String {
     for cell in &merged.cells {
         latency.merge(&cell.latency);
     }
-    let p95 = latency.percentile(9_500, total.incomplete).finite().map_or_else(|| "-".to_owned(), text::duration);
+    let p95 =
+        latency.percentile(9_500, total.incomplete).finite().map_or_else(|| "-".to_owned(), text::duration);
     format!("{rate}, p95 {p95}, errors {}", text::share(total.failed, total.requests()))
 }
 

@@ -120,7 +120,8 @@ impl Watch<'_> {
         let merged = progress.gather.merged();
         if self.stopped.is_none() && progress.stop.is_none() {
             let elapsed = self.elapsed();
-            let missed = plimsoll_slo::live(self.slos, self.validity, &self.plan.layout, merged, &facts, elapsed);
+            let missed =
+                plimsoll_slo::live(self.slos, self.validity, &self.plan.layout, merged, &facts, elapsed);
             if let Some((_, message)) = missed {
                 self.stop(run, Reason::SLOAborted, message);
             }
