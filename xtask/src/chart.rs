@@ -34,12 +34,15 @@ pub fn install(cluster: &Cluster) -> Result<()> {
         return Ok(());
     }
     step(&format!("chart: helm install {RELEASE} --namespace {NAMESPACE}"), || {
-        let renewed = helm(cluster)?.args(["status", RELEASE, "--namespace", NAMESPACE]).output()?.status.success();
+        let renewed =
+            helm(cluster)?.args(["status", RELEASE, "--namespace", NAMESPACE]).output()?.status.success();
         if renewed {
             // Helm never renews what is in a chart's folder of CRDs.
             let crds = paths::root().join("crds");
             let mut apply = cluster.kubectl()?;
-            process::output(apply.args(["apply", "--server-side", "--force-conflicts", "--filename"]).arg(crds))?;
+            process::output(
+                apply.args(["apply", "--server-side", "--force-conflicts", "--filename"]).arg(crds),
+            )?;
         }
         let mut install = helm(cluster)?;
         install.args(["upgrade", "--install", RELEASE]).arg(paths::root().join("charts/plimsoll"));
@@ -47,11 +50,18 @@ pub fn install(cluster: &Cluster) -> Result<()> {
         process::output(&mut install).with_context(|| story(cluster))?;
         if renewed {
             // An image that was imported under the same name starts with the next pods.
-            process::output(cluster.kubectl()?.args(["rollout", "restart", "deployment", "--namespace", NAMESPACE]))?;
+            process::output(cluster.kubectl()?.args([
+                "rollout",
+                "restart",
+                "deployment",
+                "--namespace",
+                NAMESPACE,
+            ]))?;
         }
         wait_ready(cluster).with_context(|| story(cluster))?;
         let note = format!("{INSTALLED}={stamp}");
-        process::output(cluster.kubectl()?.args(["annotate", "namespace", NAMESPACE, "--overwrite", &note])).map(drop)
+        process::output(cluster.kubectl()?.args(["annotate", "namespace", NAMESPACE, "--overwrite", &note]))
+            .map(drop)
     })
 }
 
@@ -81,7 +91,8 @@ fn helm(cluster: &Cluster) -> Result<Command> {
 
 fn wait_ready(cluster: &Cluster) -> Result<()> {
     let mut wait = cluster.kubectl()?;
-    process::output(wait.args(["rollout", "status", "deployment", "--namespace", NAMESPACE, "--timeout=90s"])).map(drop)
+    process::output(wait.args(["rollout", "status", "deployment", "--namespace", NAMESPACE, "--timeout=90s"]))
+        .map(drop)
 }
 
 fn installed(cluster: &Cluster) -> Result<Option<String>> {

@@ -50,12 +50,16 @@ pub fn build(tool: &GoTool) -> Result<()> {
 /// The file in the cache that says what a tool was built from.
 const RECIPE: &str = "built-from";
 
-/// Everything that decides what comes out of the build.
+/// Everything that decides what comes out of the build: flags, versions, and the sources of programs of our own.
 fn recipe(tool: &GoTool) -> Result<String> {
-    let module = std::fs::read_to_string(tool.sources().join("go.mod"))?;
-    // A program of our own has its source beside the module.
-    let own = std::fs::read_to_string(tool.sources().join("main.go")).unwrap_or_default();
-    Ok(format!("{}\n{}\n{module}{own}", tool.linker_flags()?, tool.packages.join(" ")))
+    let mut files: Vec<_> = std::fs::read_dir(tool.sources())?.flatten().map(|entry| entry.path()).collect();
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "go" || extension == "mod"));
+    files.sort();
+    let mut recipe = format!("{}\n{}\n", tool.linker_flags()?, tool.packages.join(" "));
+    for path in files {
+        recipe += &std::fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
+    }
+    Ok(recipe)
 }
 
 fn compile(go: &Path, tool: &GoTool, into: &Path) -> Result<()> {
