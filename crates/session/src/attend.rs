@@ -54,7 +54,8 @@ impl Line {
     }
 }
 
-async fn session(
+/// A session from hello to its end.
+pub(crate) async fn attend(
     mut line: Line,
     hub: &Hub,
     auth: &impl Authenticator,
