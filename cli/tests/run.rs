@@ -188,3 +188,19 @@ fn what_cannot_be_checked_alone_is_listed_and_no_refusal() {
     let said = text(&output.stdout);
     assert!(said.contains("unchecked") && said.contains("elsewhere"), "{said}");
 }
+
+#[test]
+fn every_preset_passes_against_a_healthy_target() {
+    // Shortened like a person would, all at once; too few requests for the default number of samples of p99.
+    let presets = ["smoke", "light", "medium", "heavy", "spike", "soak"].map(|preset| {
+        let (head, _) = TEST.split_once("  profile:").unwrap();
+        let test = format!(
+            "{head}  profile: {{preset: {preset}, duration: 12s}}\n  validity: {{minSamples: 1, maxLateness: 10s}}\n"
+        );
+        std::thread::spawn(move || (preset, plimsoll(&["run", "-", "--testbed", "-o", "json"], &test)))
+    });
+    for preset in presets {
+        let (preset, output) = preset.join().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{preset}: {}", text(&output.stdout));
+    }
+}
