@@ -22,7 +22,7 @@ pub use error::BuildError;
 pub use frozen::{Frozen, MAX_BYTES};
 pub use names::{RESULT_KEY, RUN_LABEL, SPEC_HASH_ANNOTATION, TEST_LABEL, index_of, plan_name, result_name};
 pub use network::network_policy;
-pub use result::{StoredResult, read_result, result};
+pub use result::{read_result, result};
 pub use settings::{OPERATOR_PORT, Settings};
 
 /// What the operator creates for a run.

@@ -9,42 +9,15 @@ use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::ConfigMap;
-use plimsoll_api::v1alpha1::{LoadTestRun, LoadTestRunStatus};
-use plimsoll_measure::{Histogram, Layout, Snapshot, coalesce};
-use serde::{Deserialize, Serialize};
+use plimsoll_api::status::StoredResult;
+use plimsoll_api::v1alpha1::LoadTestRun;
+use plimsoll_measure::{Histogram, Snapshot};
 
 use crate::names::{PLAN_HASH_ANNOTATION, RESULT_KEY, SPEC_HASH_ANNOTATION, metadata, result_name};
 use crate::{BuildError, MAX_BYTES};
 
-/// Version of the result's format.
-const VERSION: u32 = 1;
-/// Most points of the series of seconds.
-const MAX_POINTS: u32 = 600;
 /// No result is larger than this when unpacked; more is not one of ours.
 const MAX_UNPACKED: u64 = 256 << 20;
-
-/// The full result of a run.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct StoredResult {
-    /// Version of the format.
-    pub version: u32,
-    /// Hash of the test's spec without its run policy.
-    pub spec_hash: String,
-    /// SHA-256 of the plan; empty if the run was refused before it had one.
-    pub plan_hash: String,
-    /// The run's status at its end.
-    pub status: LoadTestRunStatus,
-    /// Names and windows that the snapshot's numbers stand for.
-    pub layout: Layout,
-    /// Everything that was measured, over all workers.
-    pub snapshot: Snapshot,
-    /// Seconds per point of the snapshot's series.
-    pub seconds_per_point: u32,
-    /// What was left out so that it fits into a ConfigMap, in words.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub left_out: Vec<String>,
-}
 
 /// The ConfigMap of a result. What does not fit is left out, least important first, and named in `leftOut`.
 ///
@@ -56,8 +29,6 @@ pub fn result(run: &LoadTestRun, stored: StoredResult) -> Result<ConfigMap, Buil
 
 fn within(run: &LoadTestRun, mut stored: StoredResult, limit: usize) -> Result<ConfigMap, BuildError> {
     let name = run.metadata.name.as_deref().ok_or(BuildError::NoName)?;
-    stored.version = VERSION;
-    stored.seconds_per_point = coalesce(&mut stored.snapshot.series, MAX_POINTS);
     let mut packed = pack(&stored)?;
     for shed in [shed_series_histograms, shed_split, shed_service] {
         if packed.len() <= limit {
@@ -91,15 +62,7 @@ pub fn read_result(map: &ConfigMap) -> Result<StoredResult, BuildError> {
     let mut text = String::new();
     let unpacked = GzDecoder::new(packed.0.as_slice()).take(MAX_UNPACKED).read_to_string(&mut text);
     unpacked.map_err(|error| broken(format!("{RESULT_KEY} cannot be unpacked: {error}")))?;
-    let stored: StoredResult = serde_json::from_str(&text)
-        .map_err(|error| broken(format!("{RESULT_KEY} cannot be read: {error}")))?;
-    if stored.version > VERSION {
-        return Err(broken(format!(
-            "{RESULT_KEY} has version {}, this program reads up to {VERSION}",
-            stored.version
-        )));
-    }
-    Ok(stored)
+    serde_json::from_str(&text).map_err(|error| broken(format!("{RESULT_KEY} cannot be read: {error}")))
 }
 
 fn pack(stored: &StoredResult) -> Result<Vec<u8>, BuildError> {
@@ -136,6 +99,7 @@ fn shed_service(snapshot: &mut Snapshot) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use plimsoll_api::status::RESULT_VERSION;
     use plimsoll_api::v1alpha1::{LoadTestRunSpec, TestRef};
     use plimsoll_measure::Second;
 
@@ -150,24 +114,18 @@ mod tests {
 
     #[test]
     fn a_result_comes_back_as_it_was() {
-        let mut stored =
-            StoredResult { spec_hash: "s".into(), plan_hash: "p".into(), ..StoredResult::default() };
+        let mut stored = StoredResult {
+            version: RESULT_VERSION,
+            spec_hash: "s".into(),
+            plan_hash: "p".into(),
+            ..StoredResult::default()
+        };
         stored.snapshot.series = vec![Second { second: 3, sent: 7, ..Second::default() }];
         let map = result(&run(), stored.clone()).unwrap();
         let back = read_result(&map).unwrap();
-        assert_eq!(back, StoredResult { version: VERSION, seconds_per_point: 1, ..stored });
+        assert_eq!(back, stored);
         assert_eq!(map.metadata.name.as_deref(), Some("checkout-1a2b3c4d-result"));
         assert_eq!(map.immutable, Some(true));
-    }
-
-    #[test]
-    fn a_long_series_is_folded_without_losing_a_request() {
-        let mut stored = StoredResult::default();
-        stored.snapshot.series =
-            (0..10_000).map(|second| Second { second, sent: 1, ..Second::default() }).collect();
-        let back = read_result(&result(&run(), stored).unwrap()).unwrap();
-        assert!(back.snapshot.series.len() <= 600);
-        assert_eq!(back.snapshot.series.iter().map(|second| second.sent).sum::<u64>(), 10_000);
     }
 
     #[test]

@@ -1,0 +1,216 @@
+//! The operator's settings: flags, each with an environment variable that the chart sets (`charts/plimsoll/templates/deployment.yaml`).
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use clap::Parser;
+use plimsoll_manifests::{OPERATOR_PORT, Settings};
+
+use crate::lead::Timing;
+use crate::limits::Limits;
+
+/// Turns LoadTests into runs, worker pods and verdicts.
+///
+/// Runs in a cluster with the rights of its ServiceAccount, or anywhere with KUBECONFIG. Several may run: one of them leads, the
+/// others answer workers with the leader's address and take over within ten seconds.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "plimsoll-operator", version)]
+pub struct Config {
+    /// Namespace of the operator: its Lease and the Secret with its authority live there.
+    #[arg(long, env = "POD_NAMESPACE", default_value = "plimsoll-system")]
+    pub namespace: String,
+    /// Who this process is in the leader election; unique among live processes. Default: host name and process id.
+    #[arg(long, env = "POD_NAME")]
+    pub identity: Option<String>,
+    /// Name of the Lease that the leader holds.
+    #[arg(long, env = "PLIMSOLL_LEASE", default_value = "plimsoll-operator")]
+    pub lease: String,
+    /// Name of the Secret with the authority that the operator's certificate is issued by; made if it is not there.
+    #[arg(long, env = "PLIMSOLL_CA_SECRET", default_value = "plimsoll-operator-ca")]
+    pub ca_secret: String,
+
+    /// Where worker sessions are accepted.
+    #[arg(long, env = "PLIMSOLL_LISTEN", default_value_t = SocketAddr::from(([0, 0, 0, 0], OPERATOR_PORT)))]
+    pub listen: SocketAddr,
+    /// Where health and metrics are served.
+    #[arg(long, env = "PLIMSOLL_LISTEN_HTTP", default_value_t = SocketAddr::from(([0, 0, 0, 0], 8080)))]
+    pub listen_http: SocketAddr,
+    /// Where workers dial, HOST:PORT. Default: the Service plimsoll-operator of the operator's namespace.
+    #[arg(long, env = "PLIMSOLL_ADVERTISE")]
+    pub advertise: Option<String>,
+    /// Where followers send workers while this process leads, HOST:PORT. Default: POD_IP and the port of --listen.
+    #[arg(long, env = "PLIMSOLL_LEADER_ADDRESS")]
+    pub leader_address: Option<String>,
+    /// Address of this pod.
+    #[arg(long, env = "POD_IP")]
+    pub pod_ip: Option<std::net::IpAddr>,
+    /// Name in the certificate that workers verify. Default: the name of the Service plimsoll-operator.
+    #[arg(long, env = "PLIMSOLL_SERVER_NAME")]
+    pub server_name: Option<String>,
+
+    /// Image of worker pods.
+    #[arg(long, env = "PLIMSOLL_WORKER_IMAGE", default_value = concat!("plimsoll-worker:", env!("CARGO_PKG_VERSION")))]
+    pub worker_image: String,
+    /// Pull policy of worker pods.
+    #[arg(long, env = "PLIMSOLL_WORKER_PULL_POLICY", default_value = "IfNotPresent")]
+    pub worker_pull_policy: String,
+    /// Pull secrets of worker pods, by name, in the namespace of the test.
+    #[arg(long, env = "PLIMSOLL_WORKER_PULL_SECRETS", value_delimiter = ',')]
+    pub worker_pull_secrets: Vec<String>,
+    /// CPU that a worker requests when its test names no resources.
+    #[arg(long, env = "PLIMSOLL_WORKER_CPU", default_value = "100m")]
+    pub worker_cpu: String,
+    /// Memory that a worker requests when its test names no resources.
+    #[arg(long, env = "PLIMSOLL_WORKER_MEMORY", default_value = "64Mi")]
+    pub worker_memory: String,
+
+    /// Most workers of a run; more is PolicyDenied.
+    #[arg(long, env = "PLIMSOLL_MAX_WORKERS", default_value_t = Limits::default().workers)]
+    pub max_workers: u32,
+    /// Most virtual users of a run.
+    #[arg(long, env = "PLIMSOLL_MAX_USERS", default_value_t = Limits::default().users)]
+    pub max_users: u64,
+    /// Most arrivals per second of a run.
+    #[arg(long, env = "PLIMSOLL_MAX_RATE", default_value_t = Limits::default().rate)]
+    pub max_rate: u64,
+    /// Longest planned duration of a run, such as 4h.
+    #[arg(long, env = "PLIMSOLL_MAX_DURATION", default_value = "4h", value_parser = duration)]
+    pub max_duration: Duration,
+    /// Most runs of a namespace at once; more wait.
+    #[arg(long, env = "PLIMSOLL_MAX_RUNS_PER_NAMESPACE", default_value_t = Limits::default().runs_per_namespace)]
+    pub max_runs_per_namespace: u32,
+    /// Allow targets that are not known to be inside the cluster.
+    #[arg(long, env = "PLIMSOLL_ALLOW_PUBLIC_TARGETS", value_parser = clap::builder::BoolishValueParser::new(),
+          num_args = 0..=1, default_value = "false", default_missing_value = "true")]
+    pub allow_public_targets: bool,
+    /// Hosts that may be loaded although they are not inside the cluster: names, *.example.com, addresses.
+    #[arg(long, env = "PLIMSOLL_ALLOWED_HOSTS", value_delimiter = ',')]
+    pub allowed_hosts: Vec<String>,
+    /// Stop every run and start none until this is false again.
+    #[arg(long, env = "PLIMSOLL_HALT", value_parser = clap::builder::BoolishValueParser::new(),
+          num_args = 0..=1, default_value = "false", default_missing_value = "true")]
+    pub halt: bool,
+
+    /// Stop every run in progress, take our finalizers off all runs, and end: what the chart does before it is uninstalled.
+    #[arg(long)]
+    pub uninstall: bool,
+
+    /// How long a lease holds without renewal; a leader that dies is followed after that time and two seconds.
+    #[arg(long, env = "PLIMSOLL_LEASE_DURATION", default_value = "8s", value_parser = duration)]
+    pub lease_duration: Duration,
+    /// How long the Job and its pods, with their logs, are kept after the outcome is stored.
+    #[arg(long, env = "PLIMSOLL_KEEP_JOBS", default_value = "10m", value_parser = duration)]
+    pub keep_jobs: Duration,
+    /// What is logged: error, warn, info, debug, or filters such as plimsoll_operator=debug.
+    #[arg(long, env = "PLIMSOLL_LOG", default_value = "info")]
+    pub log: String,
+    /// Log as JSON, one object a line.
+    #[arg(long, env = "PLIMSOLL_LOG_JSON", value_parser = clap::builder::BoolishValueParser::new(),
+          num_args = 0..=1, default_value = "false", default_missing_value = "true")]
+    pub log_json: bool,
+}
+
+impl Config {
+    /// The limits of runs.
+    pub(crate) fn limits(&self) -> Limits {
+        Limits {
+            workers: self.max_workers,
+            users: self.max_users,
+            rate: self.max_rate,
+            duration: self.max_duration,
+            runs_per_namespace: self.max_runs_per_namespace,
+            public_targets: self.allow_public_targets,
+            allowed_hosts: self.allowed_hosts.clone(),
+        }
+    }
+
+    /// The timing of the election. Short leases, in tests, are also tried for more often.
+    pub(crate) fn timing(&self) -> Timing {
+        let retry = (self.lease_duration / 4).min(Timing::default().retry);
+        Timing { duration: self.lease_duration, retry }
+    }
+
+    /// Who this process is.
+    pub(crate) fn identity(&self) -> String {
+        self.identity.clone().unwrap_or_else(|| {
+            let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+            format!("{}-{}", host.trim(), std::process::id())
+        })
+    }
+
+    /// Name in the certificate.
+    pub(crate) fn server_name(&self) -> String {
+        self.server_name.clone().unwrap_or_else(|| format!("plimsoll-operator.{}.svc", self.namespace))
+    }
+
+    /// Where workers dial.
+    pub(crate) fn advertise(&self) -> String {
+        let service = || format!("plimsoll-operator.{}.svc:{}", self.namespace, self.listen.port());
+        self.advertise.clone().unwrap_or_else(service)
+    }
+
+    /// Where followers send workers while this process leads; `port` is the one that is listened on.
+    pub(crate) fn leader_address(&self, port: u16) -> String {
+        let own = || match self.pod_ip {
+            Some(ip) => SocketAddr::new(ip, port).to_string(),
+            None if self.listen.ip().is_unspecified() => format!("{}:{port}", self.identity()),
+            None => SocketAddr::new(self.listen.ip(), port).to_string(),
+        };
+        self.leader_address.clone().unwrap_or_else(own)
+    }
+
+    /// What all runs have in common; `ca_pem` is the authority of this operator.
+    pub(crate) fn settings(&self, ca_pem: String) -> Settings {
+        let mut settings = Settings {
+            worker_image: self.worker_image.clone(),
+            pull_policy: self.worker_pull_policy.clone(),
+            pull_secrets: self.worker_pull_secrets.iter().filter(|name| !name.is_empty()).cloned().collect(),
+            operator_address: self.advertise(),
+            operator_name: self.server_name(),
+            operator_ca_pem: ca_pem,
+            operator_namespace: self.namespace.clone(),
+            ..Settings::default()
+        };
+        let requests = [("cpu", &self.worker_cpu), ("memory", &self.worker_memory)];
+        let requests = requests.into_iter().map(|(name, amount)| {
+            (name.to_owned(), k8s_openapi::apimachinery::pkg::api::resource::Quantity(amount.clone()))
+        });
+        settings.resources.requests = Some(requests.collect::<BTreeMap<_, _>>());
+        settings
+    }
+}
+
+/// A duration as the API writes it.
+fn duration(text: &str) -> Result<Duration, String> {
+    let parsed: plimsoll_api::GoDuration =
+        text.parse().map_err(|error: plimsoll_api::ParseError| error.to_string())?;
+    Ok(Duration::from_nanos(parsed.nanos))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_are_a_clusters() {
+        let config = Config::parse_from(["plimsoll-operator", "--namespace", "ops"]);
+        assert_eq!(config.advertise(), "plimsoll-operator.ops.svc:7446");
+        assert_eq!(config.server_name(), "plimsoll-operator.ops.svc");
+        assert_eq!(config.limits(), Limits::default());
+        assert_eq!(config.timing().duration + config.timing().retry, Duration::from_secs(10));
+        assert!(!config.halt);
+    }
+
+    #[test]
+    fn an_address_of_the_pod_is_advertised_to_followers() {
+        let config = Config::parse_from(["plimsoll-operator", "--pod-ip", "fd00::7"]);
+        assert_eq!(config.leader_address(7446), "[fd00::7]:7446");
+    }
+
+    #[test]
+    fn the_flags_are_well_formed() {
+        use clap::CommandFactory;
+        Config::command().debug_assert();
+    }
+}

@@ -1,0 +1,230 @@
+//! Safe-by-default limits of this operator: how much a run may be, and where it may go. Pure; asked by `reconcile/decide.rs`
+//! before a run is accepted. A refusal names the figure, the limit and the remedy.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use plimsoll_plan::{Load, Plan};
+
+/// How much a run may be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Limits {
+    /// Most workers of a run.
+    pub(crate) workers: u32,
+    /// Most virtual users of a run.
+    pub(crate) users: u64,
+    /// Most arrivals per second of a run.
+    pub(crate) rate: u64,
+    /// Longest planned duration of a run.
+    pub(crate) duration: Duration,
+    /// Most runs of a namespace at once; more wait.
+    pub(crate) runs_per_namespace: u32,
+    /// Whether any target may be loaded.
+    pub(crate) public_targets: bool,
+    /// Hosts that may be loaded although they are public: names, `*.example.com`, addresses.
+    pub(crate) allowed_hosts: Vec<String>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            workers: 50,
+            users: 20_000,
+            rate: 100_000,
+            duration: Duration::from_secs(4 * 3600),
+            runs_per_namespace: 4,
+            public_targets: false,
+            allowed_hosts: Vec::new(),
+        }
+    }
+}
+
+/// Why a run is refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Denial {
+    /// A figure is over its limit.
+    #[error(
+        "{field} is {asked}, this cluster's operator allows {allowed}: lower it, or have {value} raised in the operator's chart"
+    )]
+    Over {
+        /// Field of the LoadTest.
+        field: &'static str,
+        /// What it comes to.
+        asked: String,
+        /// What is allowed.
+        allowed: String,
+        /// The chart value.
+        value: &'static str,
+    },
+    /// The target is not known to be the cluster's own.
+    #[error(
+        "spec.target.url: {host} is not known to be inside this cluster, and this operator loads no public targets: use the service's name \
+         ({hint}), or have {host} added to limits.allowedHosts, or limits.allowPublicTargets set, in the operator's chart"
+    )]
+    Public {
+        /// Its host.
+        host: String,
+        /// What the name of a service looks like.
+        hint: String,
+    },
+}
+
+/// Whether a plan keeps within the limits. `namespaces` answers whether a namespace of that name exists, for `service.namespace`.
+///
+/// # Errors
+/// The first limit that is broken.
+pub(crate) fn check(plan: &Plan, limits: &Limits, namespaces: impl Fn(&str) -> bool) -> Result<(), Denial> {
+    let over =
+        |field, asked: String, allowed: String, value| Err(Denial::Over { field, asked, allowed, value });
+    if plan.workers > limits.workers {
+        return over(
+            "spec.workers.count",
+            plan.workers.to_string(),
+            limits.workers.to_string(),
+            "limits.maxWorkers",
+        );
+    }
+    match &plan.load {
+        Load::Closed { users } => {
+            let peak = users.iter().map(|ramp| ramp.from.max(ramp.to)).max().unwrap_or(0);
+            if peak > limits.users {
+                return over(
+                    "the peak of spec.profile.users",
+                    peak.to_string(),
+                    limits.users.to_string(),
+                    "limits.maxUsers",
+                );
+            }
+        }
+        Load::Open { rate, .. } => {
+            // Rates of a plan are per 1000 seconds.
+            let peak = rate.iter().map(|ramp| ramp.from.max(ramp.to)).max().unwrap_or(0).div_ceil(1000);
+            if peak > limits.rate {
+                let allowed = format!("{}/s", limits.rate);
+                return over(
+                    "the peak of spec.profile.arrivals.rate",
+                    format!("{peak}/s"),
+                    allowed,
+                    "limits.maxRate",
+                );
+            }
+        }
+    }
+    let duration = Duration::from_nanos(plan.duration);
+    if duration > limits.duration {
+        let (asked, allowed) =
+            (format!("{}s", duration.as_secs()), format!("{}s", limits.duration.as_secs()));
+        return over("the duration of spec.profile", asked, allowed, "limits.maxDuration");
+    }
+    if limits.public_targets
+        || is_inside(&plan.target.host, &namespaces)
+        || is_listed(&plan.target.host, &limits.allowed_hosts)
+    {
+        return Ok(());
+    }
+    let hint = format!("name.{}.svc", plan.run.namespace);
+    Err(Denial::Public { host: plan.target.host.clone(), hint })
+}
+
+/// The second label of `service.namespace`: the namespace to look up before [`check`] can decide.
+#[must_use]
+pub(crate) fn namespace_to_ask(host: &str) -> Option<&str> {
+    let mut labels = host.trim_end_matches('.').split('.');
+    match (labels.next(), labels.next(), labels.next()) {
+        (Some(_), Some(namespace), None) if host.parse::<IpAddr>().is_err() => Some(namespace),
+        _ => None,
+    }
+}
+
+/// Names that only a cluster or a private network resolves, and addresses that are routed nowhere else.
+fn is_inside(host: &str, namespaces: &impl Fn(&str) -> bool) -> bool {
+    if let Ok(address) = host.parse::<IpAddr>() {
+        return is_private(address);
+    }
+    let host = host.trim_end_matches('.').to_ascii_lowercase();
+    if !host.contains('.') {
+        return true;
+    }
+    let private = [".svc", ".cluster.local", ".local", ".internal", ".localhost", ".home.arpa"];
+    private.iter().any(|suffix| host.ends_with(suffix)) || namespace_to_ask(&host).is_some_and(namespaces)
+}
+
+fn is_private(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => {
+            let [a, b, ..] = v4.octets();
+            // 100.64.0.0/10 is the provider-side private range, which some clusters use for pods.
+            v4.is_private() || v4.is_loopback() || v4.is_link_local() || (a == 100 && (64..128).contains(&b))
+        }
+        IpAddr::V6(v6) => match v6.to_ipv4_mapped() {
+            Some(v4) => is_private(IpAddr::V4(v4)),
+            None => v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local(),
+        },
+    }
+}
+
+fn is_listed(host: &str, allowed: &[String]) -> bool {
+    let host = host.trim_end_matches('.');
+    allowed.iter().any(|pattern| match pattern.strip_prefix("*.") {
+        Some(domain) => host.strip_suffix(domain).is_some_and(|rest| rest.len() > 1 && rest.ends_with('.')),
+        None => host.eq_ignore_ascii_case(pattern),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_inside_is_told_by_name_and_address() {
+        let namespaces = |name: &str| name == "shop";
+        for host in [
+            "checkout",
+            "checkout.shop",
+            "checkout.shop.svc",
+            "checkout.shop.svc.cluster.local",
+            "127.0.0.1",
+            "10.1.2.3",
+            "172.31.0.1",
+            "192.168.1.1",
+            "100.64.0.1",
+            "::1",
+            "fd00::1",
+            "::ffff:10.0.0.1",
+            "shop.example.internal",
+            "checkout.shop.svc.",
+        ] {
+            assert!(is_inside(host, &namespaces), "{host}");
+        }
+        for host in [
+            "example.com",
+            "checkout.other",
+            "8.8.8.8",
+            "100.128.0.1",
+            "2001:db8::1",
+            "a.shop.com",
+            "172.32.0.1",
+            "::ffff:8.8.8.8",
+        ] {
+            assert!(!is_inside(host, &namespaces), "{host}");
+        }
+    }
+
+    #[test]
+    fn hosts_are_listed_by_name_or_domain() {
+        let allowed = ["api.example.com".to_owned(), "*.example.org".to_owned()];
+        assert!(is_listed("API.example.com", &allowed));
+        assert!(is_listed("a.b.example.org", &allowed));
+        for host in ["example.org", "evilexample.org", "example.com", ".example.org"] {
+            assert!(!is_listed(host, &allowed), "{host}");
+        }
+    }
+
+    #[test]
+    fn only_two_labels_name_a_namespace() {
+        assert_eq!(namespace_to_ask("checkout.shop"), Some("shop"));
+        assert_eq!(namespace_to_ask("checkout.shop.svc"), None);
+        assert_eq!(namespace_to_ask("10.0"), Some("0"));
+        assert_eq!(namespace_to_ask("checkout"), None);
+    }
+}

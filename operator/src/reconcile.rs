@@ -1,0 +1,124 @@
+//! One LoadTestRun, one step further: observe (IO) → decide (pure) → apply (IO) → status (pure, then one write) → apply. Called by
+//! `schedule.rs` whenever something touched the run.
+
+mod accept;
+mod apply;
+mod decide;
+mod ended;
+mod observe;
+mod queue;
+mod running;
+mod starting;
+mod status;
+mod step;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use plimsoll_api::v1alpha1::LoadTestRun;
+use plimsoll_session::RunKey;
+
+pub(crate) use apply::{FINALIZER, MANAGER};
+pub(crate) use status::PACE;
+
+use self::apply::{ApplyError, apply};
+use self::decide::{Decision, Policy, Say, decide};
+use self::observe::{ObserveError, Observed, observe};
+use self::status::StatusError;
+use self::step::Step;
+use crate::context::Context;
+
+/// Why a reconcile failed; one variant per step.
+#[derive(Debug, thiserror::Error)]
+enum ReconcileError {
+    #[error(transparent)]
+    Observe(#[from] ObserveError),
+    #[error(transparent)]
+    Apply(#[from] ApplyError),
+    #[error(transparent)]
+    Status(#[from] StatusError),
+}
+
+impl ReconcileError {
+    /// The step, for metrics.
+    fn step(&self) -> &'static str {
+        match self {
+            Self::Observe(_) => "observe",
+            Self::Apply(_) => "apply",
+            Self::Status(_) => "status",
+        }
+    }
+}
+
+/// Takes a run one step further, and answers when to look again.
+pub(crate) async fn reconcile(context: &Context, key: &RunKey) -> Result<Option<Duration>, ()> {
+    match step(context, key).await {
+        Ok(again) => {
+            context.metrics.reconciled(None);
+            Ok(again)
+        }
+        // Not an error: the lease is being fought for, or the API server is away. What needs neither was done.
+        Err(
+            ReconcileError::Apply(ApplyError::NotLeading) | ReconcileError::Status(StatusError::NotLeading),
+        ) => Ok(Some(Duration::from_millis(500))),
+        // Somebody else changed the run in between; the watch brings it.
+        Err(ReconcileError::Status(StatusError::Changed)) => Ok(Some(Duration::from_millis(100))),
+        Err(error) => {
+            tracing::warn!(run = %key, step = error.step(), %error, "reconcile failed; trying again");
+            context.metrics.reconciled(Some(error.step()));
+            Err(())
+        }
+    }
+}
+
+async fn step(context: &Context, key: &RunKey) -> Result<Option<Duration>, ReconcileError> {
+    let Some(observed) = observe(context, key).await? else {
+        context.hub.close(key);
+        return Ok(None);
+    };
+    let policy = Policy { limits: &context.limits, halt: context.halt, settings: &context.settings };
+    let Decision { before, say, after, again } = decide(&observed, &policy);
+    match apply(context, &observed, before).await {
+        Err(ApplyError::Refused(reason, message)) => {
+            tracing::warn!(run = %key, ?reason, message, "the API server refused");
+            context.remember_run(&observed.uid, |memory| memory.refused = Some((reason, message)));
+            return Ok(Some(Duration::ZERO));
+        }
+        done => done?,
+    }
+    if let Some(say) = say {
+        tell(context, &observed, say).await?;
+    }
+    apply(context, &observed, after).await?;
+    Ok(again)
+}
+
+/// Writes the status; of a run that is over, after its result.
+async fn tell(context: &Context, observed: &Observed, say: Say) -> Result<(), ReconcileError> {
+    let status = match say {
+        Say::Over(over) => {
+            let (status, stored) = status::over(observed, &over, &context.settings);
+            apply(context, observed, vec![Step::Store(Box::new(stored))]).await?;
+            // A result that was there already is the run's result.
+            context.run_memory(&observed.uid).result.map_or(status, |stored| stored.status.clone())
+        }
+        Say::Again(stored) => stored.status.clone(),
+        say => status::under_way(observed, &say, &context.settings),
+    };
+    status::write(context, observed, status).await?;
+    Ok(())
+}
+
+/// Runs by phase, for metrics.
+pub(crate) fn count_phases(runs: &[Arc<LoadTestRun>]) -> BTreeMap<&'static str, u64> {
+    let mut counts =
+        BTreeMap::from(["Pending", "Starting", "Running", "Collecting", "Finished"].map(|phase| (phase, 0)));
+    for run in runs {
+        let phase = run.status.as_ref().and_then(|status| status.phase.as_deref()).unwrap_or("Pending");
+        if let Some(count) = counts.get_mut(phase) {
+            *count += 1;
+        }
+    }
+    counts
+}

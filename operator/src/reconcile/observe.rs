@@ -1,0 +1,309 @@
+//! What there is to know of a run at one moment: the watches' copies, the workers' sessions, and what is read from the API server
+//! because nobody watches it. IO; the answer is judged by `decide.rs`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use k8s_openapi::api::core::v1::{ConfigMap, Event, Namespace};
+use k8s_openapi::jiff::Timestamp;
+use kube::api::{Api, ListParams};
+use plimsoll_api::References;
+use plimsoll_api::status::StoredResult;
+use plimsoll_api::v1alpha1::{ClusterLoadProfile, LoadProfile, LoadTest, LoadTestRun, ProfileKind};
+use plimsoll_manifests::{BuildError, Frozen, plan_name, read_result, result_name};
+use plimsoll_session::{Progress, RunKey};
+
+use super::queue::{self, Turn};
+use crate::context::{Context, RunMemory};
+use crate::limits;
+use crate::waiting::{JobView, PodView, Trouble, event_trouble, job_view, pod_view};
+
+/// How long a pod may be on its way before its events are read.
+const EVENTS_AFTER: Duration = Duration::from_secs(4);
+/// How often events are read at the most.
+const EVENTS_EVERY: Duration = Duration::from_secs(5);
+
+/// A moment, on the wall and on the monotonic clock.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Now {
+    /// The wall clock.
+    pub(crate) wall: SystemTime,
+    /// The same moment as the API writes it.
+    pub(crate) stamp: Timestamp,
+    /// The monotonic clock.
+    pub(crate) instant: Instant,
+}
+
+impl Now {
+    /// This moment.
+    pub(crate) fn read() -> Self {
+        let wall = SystemTime::now();
+        Self { wall, stamp: Timestamp::try_from(wall).unwrap_or_default(), instant: Instant::now() }
+    }
+}
+
+/// What is known of a run.
+#[derive(Clone, Debug)]
+pub(crate) struct Observed {
+    /// When it was looked at.
+    pub(crate) now: Now,
+    /// Its namespace and name.
+    pub(crate) key: RunKey,
+    /// Its UID.
+    pub(crate) uid: String,
+    /// The run, with the newest status that this process knows.
+    pub(crate) run: Arc<LoadTestRun>,
+    /// The newest resourceVersion that this process knows.
+    pub(crate) version: Option<String>,
+    /// Its LoadTest; nothing if it is gone or being deleted.
+    pub(crate) test: Option<Arc<LoadTest>>,
+    /// The run as it was accepted.
+    pub(crate) frozen: Option<Arc<Frozen>>,
+    /// Its stored result.
+    pub(crate) result: Option<Arc<StoredResult>>,
+    /// Its Job.
+    pub(crate) job: Option<JobView>,
+    /// Its pods.
+    pub(crate) pods: Vec<PodView>,
+    /// What events say of pods on their way.
+    pub(crate) troubles: Vec<Trouble>,
+    /// What its workers say.
+    pub(crate) progress: Option<Progress>,
+    /// Whether it may begin; only for a run that is not accepted yet.
+    pub(crate) turn: Turn,
+    /// What its spec refers to; only for a run whose turn it is.
+    pub(crate) references: References,
+    /// The namespace of a target `service.namespace` exists.
+    pub(crate) target_inside: bool,
+    /// What this process remembers.
+    pub(crate) memory: RunMemory,
+}
+
+/// Why it could not be looked at.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ObserveError {
+    /// The API server failed.
+    #[error("read {what}: {error}")]
+    Api {
+        /// What was read.
+        what: &'static str,
+        /// Why.
+        error: Box<kube::Error>,
+    },
+    /// What was read is broken.
+    #[error(transparent)]
+    Broken(#[from] BuildError),
+}
+
+fn api(what: &'static str) -> impl FnOnce(kube::Error) -> ObserveError {
+    move |error| ObserveError::Api { what, error: Box::new(error) }
+}
+
+/// Looks at a run; nothing if it is gone.
+///
+/// # Errors
+/// See [`ObserveError`].
+pub(crate) async fn observe(context: &Context, key: &RunKey) -> Result<Option<Observed>, ObserveError> {
+    let Some(stored) = context.stores.run(key) else { return Ok(None) };
+    let Some(uid) = stored.metadata.uid.clone() else { return Ok(None) };
+    if !context.run_memory(&uid).looked {
+        look(context, key, &uid).await?;
+    }
+    let memory = context.run_memory(&uid);
+    let (run, version) = newest(stored, &memory);
+    let test = context.stores.test(&key.namespace, &run.spec.test_ref.name);
+    let job = context.stores.job(key).map(|job| job_view(&job));
+    if job.is_some() && !memory.job_seen {
+        context.remember_run(&uid, |memory| memory.job_seen = true);
+    }
+    let pods = context.stores.pods_of(key).iter().filter_map(|pod| pod_view(pod)).collect();
+    let mut observed = Observed {
+        now: Now::read(),
+        key: key.clone(),
+        version,
+        test: test.filter(|test| test.metadata.deletion_timestamp.is_none()),
+        frozen: memory.frozen.clone(),
+        result: memory.result.clone(),
+        job,
+        pods,
+        troubles: memory.troubles.clone(),
+        progress: context.hub.observe(key),
+        turn: queue::turn(&run, &context.stores.runs.state(), context.limits.runs_per_namespace),
+        references: References::default(),
+        target_inside: false,
+        memory,
+        run,
+        uid,
+    };
+    if observed.accepts() {
+        read_references(context, &mut observed).await?;
+    }
+    if observed.waits_for_pods() {
+        read_events(context, &mut observed).await;
+    }
+    Ok(Some(observed))
+}
+
+impl Observed {
+    /// The verdict is there.
+    pub(crate) fn is_finished(&self) -> bool {
+        self.run.status.as_ref().is_some_and(|status| status.verdict.is_some())
+    }
+
+    /// Whether it is going to be accepted now.
+    fn accepts(&self) -> bool {
+        self.frozen.is_none()
+            && self.result.is_none()
+            && !self.is_finished()
+            && self.turn == Turn::Now
+            && self.test.is_some()
+    }
+
+    /// Whether pods are on their way for long enough to ask why.
+    fn waits_for_pods(&self) -> bool {
+        let started = self.run.status.as_ref().is_some_and(|status| status.started_at.is_some());
+        let connected = self
+            .progress
+            .as_ref()
+            .map_or(0, |progress| progress.links.iter().filter(|link| link.connected).count());
+        let wanted = self
+            .frozen
+            .as_ref()
+            .map_or(0, |frozen| usize::try_from(frozen.plan.workers).unwrap_or(usize::MAX));
+        let made = self.job.as_ref().and_then(|job| job.created).map_or(Duration::ZERO, |made| {
+            Duration::try_from(self.now.stamp.duration_since(made)).unwrap_or_default()
+        });
+        !started && !self.is_finished() && connected < wanted && made >= EVENTS_AFTER
+    }
+}
+
+/// The store may lag behind what this process wrote itself: the newer of the two counts.
+fn newest(stored: Arc<LoadTestRun>, memory: &RunMemory) -> (Arc<LoadTestRun>, Option<String>) {
+    let mut run = stored;
+    let seen = run.metadata.resource_version.clone();
+    if let Some((version, status, _)) = &memory.written
+        && number(Some(version)) > number(seen.as_deref())
+    {
+        Arc::make_mut(&mut run).status = Some(status.clone());
+    }
+    (run, newer(memory.version.clone(), seen))
+}
+
+/// The newer of two resourceVersions.
+pub(super) fn newer(one: Option<String>, other: Option<String>) -> Option<String> {
+    if number(one.as_deref()) > number(other.as_deref()) { one } else { other }
+}
+
+/// A resourceVersion as a number: the API server's are, and newer objects have greater ones.
+fn number(version: Option<&str>) -> u64 {
+    version.and_then(|version| version.parse().ok()).unwrap_or(0)
+}
+
+/// Looks for the plan and the result, once in the life of this process.
+async fn look(context: &Context, key: &RunKey, uid: &str) -> Result<(), ObserveError> {
+    let maps: Api<ConfigMap> = Api::namespaced(context.client.clone(), &key.namespace);
+    let ours = |map: &ConfigMap| {
+        let owners = map.metadata.owner_references.as_deref().unwrap_or_default();
+        // Without an owner it came from a backup: the result of this run all the same.
+        owners.is_empty() || owners.iter().any(|owner| owner.uid == uid)
+    };
+    let plan =
+        maps.get_opt(&plan_name(&key.name)).await.map_err(api("the ConfigMap of the plan"))?.filter(ours);
+    let result =
+        maps.get_opt(&result_name(&key.name)).await.map_err(api("the ConfigMap of the result"))?.filter(ours);
+    let frozen = plan.as_ref().map(Frozen::read).transpose()?.map(Arc::new);
+    let result = result.as_ref().map(read_result).transpose()?.map(Arc::new);
+    context.remember_run(uid, |memory| {
+        memory.frozen = memory.frozen.take().or(frozen);
+        memory.result = memory.result.take().or(result);
+        memory.looked = true;
+    });
+    Ok(())
+}
+
+/// Reads the profile and the namespace that the test refers to.
+async fn read_references(context: &Context, observed: &mut Observed) -> Result<(), ObserveError> {
+    let Some(test) = observed.test.clone() else { return Ok(()) };
+    let overrides = observed.run.spec.overrides.as_ref();
+    let profiles = [Some(&test.spec.profile), overrides.and_then(|overrides| overrides.profile.as_ref())];
+    for wanted in profiles.into_iter().flatten().filter_map(|profile| profile.reference.as_ref()) {
+        match wanted.kind {
+            ProfileKind::LoadProfile => {
+                let profiles: Api<LoadProfile> =
+                    Api::namespaced(context.client.clone(), &observed.key.namespace);
+                let found = profiles.get_opt(&wanted.name).await.map_err(api("the LoadProfile"))?;
+                observed.references.profiles.extend(found.map(|found| (wanted.clone(), found.spec)));
+            }
+            ProfileKind::ClusterLoadProfile => {
+                let profiles: Api<ClusterLoadProfile> = Api::all(context.client.clone());
+                let found = profiles.get_opt(&wanted.name).await.map_err(api("the ClusterLoadProfile"))?;
+                observed.references.profiles.extend(found.map(|found| (wanted.clone(), found.spec.0)));
+            }
+        }
+    }
+    let url = overrides
+        .and_then(|overrides| overrides.target.as_ref())
+        .map_or(&test.spec.target.url, |target| &target.url);
+    if let Some(namespace) = limits::namespace_to_ask(host_of(url)) {
+        let namespaces: Api<Namespace> = Api::all(context.client.clone());
+        let found = namespaces.get_opt(namespace).await.map_err(api("the namespace of the target"))?;
+        observed.target_inside = found.is_some();
+    }
+    Ok(())
+}
+
+/// `shop.example` of `http://shop.example:8080/path`.
+fn host_of(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    match host.split_once(']') {
+        Some((address, _)) => address.trim_start_matches('['),
+        None => host.split_once(':').map_or(host, |(host, _)| host),
+    }
+}
+
+/// Reads the warnings about pods on their way, and about a Job that gets none. What cannot be read is only not told.
+async fn read_events(context: &Context, observed: &mut Observed) {
+    if observed
+        .memory
+        .troubles_read
+        .is_some_and(|read| observed.now.instant.duration_since(read) < EVENTS_EVERY)
+    {
+        return;
+    }
+    let events: Api<Event> = Api::namespaced(context.client.clone(), &observed.key.namespace);
+    let pods = observed.pods.iter().filter(|pod| !pod.ended && pod.trouble.is_none());
+    let mut asked: Vec<String> = pods.map(|pod| pod.uid.clone()).take(3).collect();
+    if observed.pods.is_empty() {
+        asked.extend(observed.job.as_ref().map(|job| job.uid.clone()));
+    }
+    let mut troubles = Vec::new();
+    for uid in asked {
+        let selector =
+            ListParams::default().fields(&format!("involvedObject.uid={uid},type=Warning")).limit(20);
+        match events.list(&selector).await {
+            Ok(found) => troubles.extend(latest_trouble(&found.items)),
+            Err(error) => tracing::warn!(run = %observed.key, %error, "events of the pods not read"),
+        }
+    }
+    observed.troubles.clone_from(&troubles);
+    let now = observed.now.instant;
+    context.remember_run(&observed.uid, |memory| {
+        memory.troubles = troubles;
+        memory.troubles_read = Some(now);
+    });
+}
+
+fn latest_trouble(events: &[Event]) -> Option<Trouble> {
+    let told = |event: &Event| {
+        event_trouble(
+            event.reason.as_deref().unwrap_or_default(),
+            event.message.as_deref().unwrap_or_default(),
+        )
+    };
+    let by_time: BTreeMap<_, _> =
+        events.iter().map(|event| (event.last_timestamp.as_ref().map(|time| time.0), event)).collect();
+    by_time.into_values().rev().find_map(told)
+}
