@@ -9,6 +9,7 @@ mod overrides;
 mod profile;
 mod scenarios;
 mod shape;
+mod shared;
 mod slos;
 mod target;
 mod vars;
@@ -22,6 +23,7 @@ use plimsoll_slo::Validity;
 
 use error::Errors;
 pub use error::LowerError;
+pub(crate) use shared::check_profile;
 
 use crate::v1alpha1::{LoadProfileSpec, LoadTest, LoadTestSpec, Overrides, Profile, ProfileRef};
 

@@ -187,9 +187,11 @@ fn document(mut value: Value, mut source: Source, sets: &[Set]) -> Result<Docume
             typed(value, source, &version, &kind, Object::LoadTest)
         }
         (_, "LoadTestRun") if ours => typed(value, source, &version, &kind, Object::LoadTestRun),
-        (_, "LoadProfile") if ours => typed(value, source, &version, &kind, Object::LoadProfile),
+        (_, "LoadProfile") if ours => {
+            checked_profile(typed(value, source, &version, &kind, Object::LoadProfile)?)
+        }
         (_, "ClusterLoadProfile") if ours => {
-            typed(value, source, &version, &kind, Object::ClusterLoadProfile)
+            checked_profile(typed(value, source, &version, &kind, Object::ClusterLoadProfile)?)
         }
         ("v1", "Secret") => foreign(value, source, Object::Secret),
         ("v1", "ConfigMap") => foreign(value, source, Object::ConfigMap),
@@ -240,6 +242,19 @@ fn typed<T: DeserializeOwned>(
         return Err(problems);
     }
     foreign(value, source, wrap)
+}
+
+/// A profile that makes sense by itself; what a test adds is checked with the test.
+fn checked_profile(document: Document) -> Result<Document, Vec<Problem>> {
+    let spec = match &document.object {
+        Object::LoadProfile(profile) => &profile.spec,
+        Object::ClusterLoadProfile(profile) => &profile.spec.0,
+        _ => return Ok(document),
+    };
+    let wrong = crate::lower::check_profile(spec);
+    let problems: Vec<Problem> =
+        wrong.into_iter().map(|(path, message)| document.source.problem(&path, message)).collect();
+    if problems.is_empty() { Ok(document) } else { Err(problems) }
 }
 
 /// An object whose schema is not ours: its type is the check.

@@ -1,5 +1,7 @@
 //! The committed CRDs are the generated ones, and keep the schema rules. `UPDATE=1` writes them.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail by panicking, as tests do")]
+
 use std::fs;
 use std::path::PathBuf;
 
@@ -59,7 +61,7 @@ fn everything_is_bounded_and_described() {
                 let open = schema["x-kubernetes-preserve-unknown-fields"] == true;
                 match schema["type"].as_str() {
                     Some("string") => {
-                        assert!(has("maxLength") || has("enum") || has("format"), "{path} has no maximum")
+                        assert!(has("maxLength") || has("enum") || has("format"), "{path} has no maximum");
                     }
                     Some("array") => {
                         assert!(has("maxItems"), "{path} has no maximum");
@@ -70,7 +72,7 @@ fn everything_is_bounded_and_described() {
                     }
                     Some(_) => {}
                     None => {
-                        assert!(open || schema["x-kubernetes-int-or-string"] == true, "{path} has no type")
+                        assert!(open || schema["x-kubernetes-int-or-string"] == true, "{path} has no type");
                     }
                 }
                 assert!(path.ends_with("[]") || has("description"), "{path} has no description");

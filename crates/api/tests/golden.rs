@@ -1,5 +1,7 @@
 //! Every example is resolved to the committed plan, SLOs and notices. `UPDATE=1` writes them.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail by panicking, as tests do")]
+
 mod support;
 
 use std::fs;

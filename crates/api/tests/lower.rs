@@ -1,5 +1,7 @@
 //! What manifests mean: defaults, merging, windows, paths, headers; and what is refused, with line, path and remedy.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail by panicking, as tests do")]
+
 mod support;
 
 use plimsoll_plan::{ConnectionsPer, Distribution, Load};

@@ -1,5 +1,7 @@
 //! Each preset with all its figures, as a plan, and shortened.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail by panicking, as tests do")]
+
 mod support;
 
 use plimsoll_measure::Bad;

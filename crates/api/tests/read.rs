@@ -1,5 +1,7 @@
 //! Manifests that are read, and what is said of those that cannot be.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail by panicking, as tests do")]
+
 use std::fs;
 use std::path::PathBuf;
 
@@ -112,6 +114,41 @@ fn every_kind_of_problem_has_its_words() {
         ),
     ] {
         assert_eq!(of_spec(&format!("{good}{spec}")), [format!("checkout.yaml:{expected}")], "{spec}");
+    }
+}
+
+#[test]
+fn profiles_are_checked_by_themselves() {
+    let head = "apiVersion: plimsoll.dev/v1alpha1\nkind: ClusterLoadProfile\nmetadata: {name: p}\nspec:\n";
+    for good in [
+        "  users: 3\n",
+        "  stages: [{duration: 1m, users: 20%}]\n",
+        "  duration: 2m\n  stages: [{duration: 1m, users: 3}]\n",
+        "  arrivals: {rate: 5/s}\n  slos: [{name: x, request: only-in-the-test, errorRate: {atMost: 1%}}]\n",
+    ] {
+        assert!(read("m.yaml", &format!("{head}{good}")).is_ok(), "{good}");
+    }
+    for (bad, expected) in [
+        (
+            "  duration: 30s\n  stages: [{duration: 1m, users: 3}]\n",
+            "5:13: spec.duration: duration 30s is shorter than the sum of its stages, 1m: remove it",
+        ),
+        (
+            "  duration: 1m\n",
+            "5:3: spec.users: required, but missing: set users, stages, arrivals, a preset or a ref",
+        ),
+        (
+            "  users: 3\n  duration: 1m\n  slos: [{name: x}]\n",
+            "7:10: spec.slos[0]: an SLO has exactly one of ",
+        ),
+        (
+            "  users: 3\n  duration: 1m\n  slos: [{name: x, window: w, errorRate: {atMost: 1%}}]\n",
+            "7:28: spec.slos[0].window: there is no window \"w\"",
+        ),
+        ("  users: 3\n  arrivals: {rate: 5/s}\n", "5:10: spec.users: users (closed model) and arrivals"),
+    ] {
+        let problems = read("m.yaml", &format!("{head}{bad}")).expect_err(bad);
+        assert!(problems[0].to_string().starts_with(&format!("m.yaml:{expected}")), "{bad}{problems:#?}");
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a spec asks for and this version accepts without acting on it. Shown in the status, so that nobody relies on it.
 
-use crate::v1alpha1::{Concurrency, LoadTestSpec, OnEdit, RunPolicy};
+use crate::v1alpha1::{Concurrency, LoadTestSpec, RunPolicy};
 
 /// One notice per field that has no effect.
 pub(super) fn of(spec: &LoadTestSpec, open: bool) -> Vec<String> {
@@ -39,10 +39,7 @@ fn policy(policy: &RunPolicy) -> Vec<&'static str> {
     let fields = [
         ("schedule", policy.schedule.is_some()),
         ("onRollout", policy.on_rollout.is_some()),
-        ("onEdit", policy.on_edit.is_some_and(|on_edit| on_edit != OnEdit::Finish)),
         ("concurrency", policy.concurrency.is_some_and(|concurrency| concurrency != Concurrency::Queue)),
-        ("historyLimit", policy.history_limit.is_some()),
-        ("ttlAfterFinished", policy.ttl_after_finished.is_some()),
     ];
     fields.into_iter().filter(|(_, given)| *given).map(|(field, _)| field).collect()
 }

@@ -27,6 +27,7 @@ pub(super) fn resolve(
 /// A profile over a base; its own preset or ref takes the place of the base.
 fn over(base: Option<Merged>, profile: &Profile, at: &str, refs: &References, errors: &mut Errors) -> Merged {
     shape::check(&profile.shape, at, errors);
+    shape::check_duration(&profile.shape, at, errors);
     if profile.preset.is_some() && profile.reference.is_some() {
         errors.add(at, "preset and ref exclude each other: keep one and override its fields");
     }
@@ -51,8 +52,9 @@ fn named(profile: &Profile, at: &str, refs: &References, errors: &mut Errors) ->
         return Some(presets::profile(Preset::Smoke));
     };
     let mut spec = found.clone();
+    shape::check(&spec.shape, at, errors);
     if let Err(message) = shape::spell_out(&mut spec.shape) {
-        errors.add(&path, format!("{:?} {}: {message}", reference.kind, reference.name));
+        errors.add(format!("{at}.duration"), format!("{:?} {}: {message}", reference.kind, reference.name));
     }
     Some(spec)
 }

@@ -201,7 +201,12 @@ impl Lowered {
             let message = format!("{column}{}{hint}", wrong.message);
             let written = self.origins.get(&wrong.at).unwrap_or(&wrong.at);
             // What was made of target.url has no step of its own.
-            errors.add(written.replace("spec.target.http.", "spec.target."), message);
+            errors.add(
+                written
+                    .replace("spec.target.http.path", "spec.target.url")
+                    .replace("spec.target.http.", "spec.target."),
+                message,
+            );
         }
     }
 }

@@ -19,15 +19,15 @@ pub(super) fn merge(
     errors: &mut Errors,
 ) -> Vec<Written> {
     let mut merged: Vec<Written> =
-        profile.iter().map(|slo| (format!("spec.profile: its SLO {}", slo.name), slo.clone())).collect();
+        profile.iter().map(|slo| (format!("spec.profile.slos[name={}]", slo.name), slo.clone())).collect();
     let own = spec.slos.iter().enumerate().map(|(at, slo)| (format!("spec.slos[{at}]"), slo));
     let run = overrides.slos.iter().enumerate().map(|(at, slo)| (format!("spec.overrides.slos[{at}]"), slo));
     for (path, slo) in own.chain(run) {
         match merged.iter_mut().find(|(_, known)| known.name == slo.name) {
             Some(known) => *known = (path, slo.clone()),
             None if slo.disabled == Some(true) => {
-                let known = merged.iter().map(|(_, slo)| slo.name.as_str()).collect();
-                errors.add(format!("{path}.name"), unknown("SLO to disable named", &slo.name, known));
+                let known: Vec<&str> = merged.iter().map(|(_, slo)| slo.name.as_str()).collect();
+                errors.add(format!("{path}.name"), unknown("SLO to disable named", &slo.name, &known));
             }
             None => merged.push((path, slo.clone())),
         }
@@ -78,7 +78,7 @@ fn request(name: &str, at: &str, layout: &Layout, errors: &mut Errors) -> Option
     if found.is_none() {
         errors.add(
             format!("{at}.request"),
-            unknown("request", name, names.iter().map(String::as_str).collect()),
+            unknown("request", name, &names.iter().map(String::as_str).collect::<Vec<_>>()),
         );
     }
     found.map(RequestId)
@@ -95,14 +95,15 @@ fn window(name: &str, at: &str, layout: &Layout, errors: &mut Errors) -> Option<
         ),
         None => {
             let judged = windows.iter().filter(|window| window.judged).map(|window| window.name.as_str());
-            errors.add(format!("{at}.window"), unknown("window", name, judged.collect()));
+            let judged: Vec<&str> = judged.collect();
+            errors.add(format!("{at}.window"), unknown("window", name, &judged));
         }
     }
     None
 }
 
 /// The message of a name that is none of those there are.
-fn unknown(what: &str, name: &str, known: Vec<&str>) -> String {
+fn unknown(what: &str, name: &str, known: &[&str]) -> String {
     match closest(name, known.iter().copied()) {
         Some(close) => format!("there is no {what} {name:?}; did you mean {close:?}?"),
         None => {

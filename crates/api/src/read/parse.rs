@@ -112,10 +112,10 @@ fn refuse_booleans_of_kubectl(value: &Value, lines: &[&str], positions: &Positio
         match value {
             Value::String(word) => found.extend(boolean_of_kubectl(word, here, lines, &path)),
             Value::Object(fields) => {
-                ways.extend(fields.iter().map(|(name, value)| (path.field(name), value)))
+                ways.extend(fields.iter().map(|(name, value)| (path.field(name), value)));
             }
             Value::Array(items) => {
-                ways.extend(items.iter().enumerate().map(|(at, item)| (path.index(at), item)))
+                ways.extend(items.iter().enumerate().map(|(at, item)| (path.index(at), item)));
             }
             _ => {}
         }

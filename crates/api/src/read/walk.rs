@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use super::path::Path;
 use super::{Problem, Source, texts};
+use crate::v1alpha1::{LONGEST_RUN_NAME, LONGEST_TEST_NAME};
 
 /// Fields that people write under `metadata`, and those that a server adds.
 const METADATA: [&str; 15] = [
@@ -51,7 +52,11 @@ fn metadata(value: &Value, source: &Source, problems: &mut Vec<Problem>) {
         problems.push(source.key_problem(&format!("metadata.{name}"), unknown_field(name, &METADATA)));
     }
     let kind = value.get("kind").and_then(Value::as_str);
-    let longest = if kind == Some("LoadTest") { crate::v1alpha1::LONGEST_TEST_NAME } else { 253 };
+    let longest = match kind {
+        Some("LoadTest") => LONGEST_TEST_NAME,
+        Some("LoadTestRun") => LONGEST_RUN_NAME,
+        _ => 253,
+    };
     match (fields.get("name"), fields.get("generateName")) {
         (Some(Value::String(name)), _) => {
             if let Some(message) = wrong_name(name, longest) {

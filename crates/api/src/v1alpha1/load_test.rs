@@ -23,21 +23,16 @@ use super::{
     category = "plimsoll",
     doc = "A load test: how much load to apply to what, and which lines (SLOs) must not be crossed. Its status says whether they were.",
     selectable = ".status.verdict",
-    printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase"),
-    printcolumn(name = "Verdict", type_ = "string", json_path = ".status.verdict"),
-    printcolumn(
-        name = "SLOs",
-        type_ = "string",
-        json_path = ".status.slosMet",
-        description = "SLOs met, of all"
-    ),
-    printcolumn(name = "Progress", type_ = "string", json_path = ".status.progress"),
-    printcolumn(name = "Rate", type_ = "string", json_path = ".status.summary.rate"),
-    printcolumn(name = "P95", type_ = "string", json_path = ".status.summary.p95"),
-    printcolumn(name = "Errors", type_ = "string", json_path = ".status.summary.errors"),
-    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
-    printcolumn(name = "Reason", type_ = "string", json_path = ".status.reason", priority = 1),
-    printcolumn(name = "Run", type_ = "string", json_path = ".status.run", priority = 1)
+    printcolumn = r#"{"name": "Phase", "type": "string", "jsonPath": ".status.phase"}"#,
+    printcolumn = r#"{"name": "Verdict", "type": "string", "jsonPath": ".status.verdict"}"#,
+    printcolumn = r#"{"name": "SLOs", "type": "string", "jsonPath": ".status.slosMet", "description": "SLOs met, of all"}"#,
+    printcolumn = r#"{"name": "Progress", "type": "string", "jsonPath": ".status.progress"}"#,
+    printcolumn = r#"{"name": "Rate", "type": "string", "jsonPath": ".status.summary.rate"}"#,
+    printcolumn = r#"{"name": "P95", "type": "string", "jsonPath": ".status.summary.p95"}"#,
+    printcolumn = r#"{"name": "Errors", "type": "string", "jsonPath": ".status.summary.errors"}"#,
+    printcolumn = r#"{"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"}"#,
+    printcolumn = r#"{"name": "Reason", "type": "string", "jsonPath": ".status.reason", "priority": 1}"#,
+    printcolumn = r#"{"name": "Run", "type": "string", "jsonPath": ".status.run", "priority": 1}"#
 )]
 #[serde(rename_all = "camelCase")]
 pub struct LoadTestSpec {

@@ -245,11 +245,11 @@ pub enum Distribution {
     shortname = "plp",
     category = "plimsoll",
     doc = "A load shape with its SLOs that the LoadTests of a namespace share by profile.ref. Editing it starts no run.",
-    printcolumn(name = "Users", type_ = "integer", json_path = ".spec.users"),
-    printcolumn(name = "Rate", type_ = "string", json_path = ".spec.arrivals.rate"),
-    printcolumn(name = "Duration", type_ = "string", json_path = ".spec.duration"),
-    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
-    printcolumn(name = "Description", type_ = "string", json_path = ".spec.description", priority = 1)
+    printcolumn = r#"{"name": "Users", "type": "integer", "jsonPath": ".spec.users"}"#,
+    printcolumn = r#"{"name": "Rate", "type": "string", "jsonPath": ".spec.arrivals.rate"}"#,
+    printcolumn = r#"{"name": "Duration", "type": "string", "jsonPath": ".spec.duration"}"#,
+    printcolumn = r#"{"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"}"#,
+    printcolumn = r#"{"name": "Description", "type": "string", "jsonPath": ".spec.description", "priority": 1}"#
 )]
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = shape_rules(Place::Profile)))]
@@ -280,11 +280,11 @@ pub struct LoadProfileSpec {
     shortname = "plcp",
     category = "plimsoll",
     doc = "A load shape with its SLOs that the LoadTests of all namespaces share by profile.ref. Editing it starts no run.",
-    printcolumn(name = "Users", type_ = "integer", json_path = ".spec.users"),
-    printcolumn(name = "Rate", type_ = "string", json_path = ".spec.arrivals.rate"),
-    printcolumn(name = "Duration", type_ = "string", json_path = ".spec.duration"),
-    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
-    printcolumn(name = "Description", type_ = "string", json_path = ".spec.description", priority = 1)
+    printcolumn = r#"{"name": "Users", "type": "integer", "jsonPath": ".spec.users"}"#,
+    printcolumn = r#"{"name": "Rate", "type": "string", "jsonPath": ".spec.arrivals.rate"}"#,
+    printcolumn = r#"{"name": "Duration", "type": "string", "jsonPath": ".spec.duration"}"#,
+    printcolumn = r#"{"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"}"#,
+    printcolumn = r#"{"name": "Description", "type": "string", "jsonPath": ".spec.description", "priority": 1}"#
 )]
 #[serde(transparent)]
 pub struct ClusterLoadProfileSpec(pub LoadProfileSpec);
