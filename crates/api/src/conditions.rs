@@ -200,7 +200,8 @@ fn stamped(rows: &[Row], stamp: &Stamp) -> Vec<Condition> {
             last_transition_time: since.unwrap_or_else(|| Time(whole_second(stamp.now))),
             message: (*message).to_owned(),
             observed_generation: Some(stamp.generation),
-            reason: (*reason).to_owned(),
+            // The API demands a word.
+            reason: if reason.is_empty() { "Unknown" } else { *reason }.to_owned(),
             status: (*status).to_owned(),
             type_: kind.as_str().to_owned(),
         }

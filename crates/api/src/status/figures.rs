@@ -93,13 +93,17 @@ impl<'a> Figures<'a> {
         (requests > 0).then(|| text::share_among(failed, requests, &bounds.at_least, &bounds.at_most))
     }
 
-    /// Complete requests per second of judged time: `18.2/s`.
+    /// Complete requests per second of judged time, or of the time of a window that is not judged: `18.2/s`.
     pub(super) fn rate(&self) -> Option<String> {
         let bounds = self.bounds(|kind| match kind {
             Kind::Throughput { at_least, at_most } => Some((*at_least, *at_most)),
             _ => None,
         });
-        let nanos = self.source.layout.judged_time(self.window, self.source.until);
+        let (layout, until) = (self.source.layout, self.source.until);
+        let nanos = match self.window {
+            Some(window) if !layout.is_judged(window) => time_in(window, layout, until),
+            window => layout.judged_time(window, until),
+        };
         (nanos > 0).then(|| text::rate_among(self.counts.complete, nanos, &bounds.at_least, &bounds.at_most))
     }
 
@@ -113,4 +117,15 @@ impl<'a> Figures<'a> {
             },
         )
     }
+}
+
+/// Nanoseconds of the run that belong to a window, up to a moment.
+fn time_in(window: WindowId, layout: &Layout, until: u64) -> u64 {
+    let (mut start, mut sum) = (0, 0);
+    for (end, of) in &layout.segments {
+        let end = (*end).min(until);
+        sum += if *of == window { end.saturating_sub(start) } else { 0 };
+        start = end;
+    }
+    sum
 }

@@ -1,10 +1,12 @@
 //! Status of a LoadTest: the run that its spec asked for, mirrored from `run.rs`, and the last runs.
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
 use super::fit::fit_test;
 use super::history::history;
-use super::{Asked, RunRecord, TestView};
-use crate::conditions::{Stamp, Standing, TestStanding, of_test, reasons, verdict_reason};
-use crate::v1alpha1::{LoadTestRunStatus, LoadTestStatus, Phase, Summary, Verdict};
+use super::{Asked, Cause, RunRecord, TestView};
+use crate::conditions::{Stamp, Standing, TestStanding, of_test, reasons, verdict_reason, whole_second};
+use crate::v1alpha1::{HistoryEntry, LoadTestRunStatus, LoadTestStatus, Phase, Summary, Verdict};
 
 /// The status of a test as it is now. The same view gives the same status.
 #[must_use]
@@ -13,7 +15,7 @@ pub fn test_status(view: &TestView) -> LoadTestStatus {
     let before = view.previous.unwrap_or(&unknown);
     let mut status = mirrored(view, before);
     status.observed_generation = view.generation;
-    status.history = history(view.runs, &before.history);
+    status.history = history(view.runs, &remembered(view, &status, before));
     let text = |text: &Option<String>| text.clone().unwrap_or_default();
     let (reason, message) = (text(&status.reason), text(&status.message));
     let asked = match view.asked {
@@ -117,6 +119,27 @@ fn gone(name: &str, before: &LoadTestStatus) -> LoadTestStatus {
         )),
         ..LoadTestStatus::default()
     }
+}
+
+/// The history so far, with what became of the run that was asked for if it exists no more: it counts as the last one too.
+fn remembered(view: &TestView, status: &LoadTestStatus, before: &LoadTestStatus) -> Vec<HistoryEntry> {
+    let mut entries = before.history.clone();
+    let Asked::Run { name, .. } = view.asked else { return entries };
+    if view.runs.iter().any(|run| run.name == name) {
+        return entries;
+    }
+    let at = entries.iter().position(|entry| entry.name == name).unwrap_or_else(|| {
+        let cause = Some(Cause::Spec.as_str().to_owned());
+        entries.insert(0, HistoryEntry { name: name.to_owned(), cause, ..HistoryEntry::default() });
+        0
+    });
+    let entry = &mut entries[at];
+    if entry.verdict.is_none() {
+        entry.verdict = status.verdict;
+        entry.reason.clone_from(&status.reason);
+        entry.finished_at = Some(Time(whole_second(view.now)));
+    }
+    entries
 }
 
 fn newest<'a>(view: &TestView<'a>, of: impl Fn(&LoadTestRunStatus) -> bool) -> Option<&'a RunRecord<'a>> {

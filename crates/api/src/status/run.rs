@@ -157,7 +157,11 @@ fn progress(measured: &Measured) -> String {
     format!("{}%", percent(facts.measured, plan.duration).max(iterations))
 }
 
+/// How far apart the workers began; one alone is not apart.
 fn skew(measured: &Measured) -> Option<String> {
+    if measured.plan.workers < 2 {
+        return None;
+    }
     Some(text::duration_beside(measured.facts.start_skew?, measured.validity.max_start_skew))
 }
 
