@@ -1,4 +1,4 @@
-//! When a LoadTest's spec asks for a run, and under which name. Pure; the operator makes the run, `status/test.rs` shows it.
+//! When a LoadTest's spec asks for a run, and under which name. Pure; the operator makes the run, `status/mirror.rs` shows it.
 
 use std::fmt::Write as _;
 

@@ -1,6 +1,6 @@
 //! Quantities as people write them: `1m30s`, `2000/s`, `0.1%`, `p99.9`. Integers inside, one text form outside.
 //!
-//! The patterns are those of the CRD; `read/schema.rs` checks a text by the same parsers.
+//! The patterns are those of the CRD; `read/texts.rs` checks a text by the same parsers.
 
 pub(crate) mod bound;
 pub(crate) mod duration;

@@ -1,7 +1,7 @@
 //! Reads manifests: YAML with positions, checked against the CRDs' own schemas, every problem with file, line and path.
 //!
 //! Used by the command line; the API server checks the same schema when a manifest is applied. What goes beyond the schema is
-//! checked by `lower/mod.rs`, whose errors name a path; [`Source::problem`] finds its line.
+//! checked by `lower.rs`, whose errors name a path; [`Source::problem`] finds its line.
 
 mod parse;
 mod path;

@@ -291,6 +291,7 @@ fn refusals_name_line_path_value_and_remedy() {
         (format!("{target}  profile: {{stages: [{{duration: 9s, users: 0}}]}}\n"), "6:12: spec.profile: the load is 0 all the time; set users or a rate"),
         (format!("{target}  profile: {{warmup: 9s, stages: [{{duration: 9s, users: 1, window: w}}, {{duration: 9s, users: 1}}]}}\n"), "6:67: spec.profile.stages[0].window: window \"w\" lies wholly inside warmup 9s or cooldown 0s, which are not judged: shorten them, or lengthen the stage"),
         (format!("{target}  profile: {{stages: [{{duration: 9s, users: 1, window: main}}]}}\n"), "6:55: spec.profile.stages[0].window: \"main\" is the name of a window that is there anyway: choose another"),
+        (format!("{target}  profile: {{stages: [{{duration: 9s, users: 1, window: cooldown}}]}}\n"), "6:55: spec.profile.stages[0].window: \"cooldown\" is the name of a window that is there anyway: choose another"),
         (slo("window: burst, errorRate: {atMost: 1%}"), "7:28: spec.slos[0].window: there is no window \"burst\"; there are \"main\""),
         (slo("window: warmup, errorRate: {atMost: 1%}"), "7:28: spec.slos[0].window: warmup is recorded, but not judged: choose another window"),
         (slo("request: GET, errorRate: {atMost: 1%}"), "7:29: spec.slos[0].request: there is no request \"GET\"; there are \"GET /\""),

@@ -25,14 +25,14 @@ pub(super) fn layout(load: &Lowered, errors: &mut Errors) -> Layout {
     let judged_to = load.duration.saturating_sub(load.cooldown);
     segment(&mut layout, load.warmup, WARMUP);
     let mut start = 0u64;
-    for (at, (length, name)) in load.stages.iter().enumerate() {
+    for (at, (length, given)) in load.stages.iter().enumerate() {
         let end = start.saturating_add(*length);
-        let name = name.as_deref().unwrap_or(MAIN);
-        if at < usize::from(u16::MAX) && !layout.windows.iter().any(|window| window.name == name) {
-            layout.windows.push(judged(name));
-        } else if [MAIN, WARMUP, COOLDOWN].contains(&name) && load.stages[at].1.is_some() {
+        let name = given.as_deref().unwrap_or(MAIN);
+        if given.is_some() && [MAIN, WARMUP, COOLDOWN].contains(&name) {
             let message = format!("{name:?} is the name of a window that is there anyway: choose another");
             errors.add(window_path(load, at), message);
+        } else if !layout.windows.iter().any(|window| window.name == name) {
+            layout.windows.push(judged(name));
         }
         let (from, to) = (start.max(judged_from), end.min(judged_to));
         if from < to {

@@ -1,4 +1,4 @@
-//! LoadTest: how much load to apply to what, and which lines must not be crossed. Lowered by `lower/mod.rs`.
+//! LoadTest: how much load to apply to what, and which lines must not be crossed. Lowered by `lower.rs`.
 
 use kube::CustomResource;
 use schemars::JsonSchema;
