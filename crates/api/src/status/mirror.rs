@@ -4,7 +4,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::fit::fit_test;
 use super::history::history;
-use super::{Asked, Cause, RunRecord, TestView};
+use super::{Asked, RunRecord, TestView};
 use crate::conditions::{Stamp, Standing, TestStanding, of_test, reasons, verdict_reason, whole_second};
 use crate::v1alpha1::{HistoryEntry, LoadTestRunStatus, LoadTestStatus, Phase, Summary, Verdict};
 
@@ -62,7 +62,7 @@ fn mirrored(view: &TestView, before: &LoadTestStatus) -> LoadTestStatus {
             run_generation: Some(generation),
             ..match view.runs.iter().find(|run| run.name == name) {
                 Some(run) => mirror(run),
-                None => gone(name, before),
+                None => absent(name, before),
             }
         },
     }
@@ -70,14 +70,7 @@ fn mirrored(view: &TestView, before: &LoadTestStatus) -> LoadTestStatus {
 
 /// What the test shows of a run: all of it at its end, and only its columns while it goes on.
 fn mirror(run: &RunRecord) -> LoadTestStatus {
-    let Some(status) = run.status.filter(|status| status.phase.is_some()) else {
-        return LoadTestStatus {
-            phase: Some(Phase::Pending.as_str().to_owned()),
-            reason: Some(reasons::QUEUED.to_owned()),
-            message: Some(format!("{} is made and waits for its turn", run.name)),
-            ..LoadTestStatus::default()
-        };
-    };
+    let Some(status) = run.status.filter(|status| status.phase.is_some()) else { return queued(run.name) };
     let over = status.verdict.is_some();
     LoadTestStatus {
         phase: status.phase.clone(),
@@ -105,10 +98,13 @@ fn columns(summary: &Summary) -> Summary {
     }
 }
 
-/// The run does not exist any more. What was mirrored of it stays; without a verdict it will get none.
-fn gone(name: &str, before: &LoadTestStatus) -> LoadTestStatus {
+/// The run is not there. If it was, what was mirrored of it stays, and without a verdict it will get none; otherwise it is just being made.
+fn absent(name: &str, before: &LoadTestStatus) -> LoadTestStatus {
     if before.run.as_deref() == Some(name) && before.verdict.is_some() {
         return LoadTestStatus { history: Vec::new(), conditions: Vec::new(), ..before.clone() };
+    }
+    if before.history.iter().all(|entry| entry.name != name) {
+        return queued(name);
     }
     LoadTestStatus {
         phase: Some(Phase::Finished.as_str().to_owned()),
@@ -121,20 +117,21 @@ fn gone(name: &str, before: &LoadTestStatus) -> LoadTestStatus {
     }
 }
 
-/// The history so far, with what became of the run that was asked for if it exists no more: it counts as the last one too.
+fn queued(name: &str) -> LoadTestStatus {
+    LoadTestStatus {
+        phase: Some(Phase::Pending.as_str().to_owned()),
+        reason: Some(reasons::QUEUED.to_owned()),
+        message: Some(format!("{name} waits for its turn")),
+        ..LoadTestStatus::default()
+    }
+}
+
+/// The history so far, with what became of the run that was asked for if it was deleted without a verdict.
 fn remembered(view: &TestView, status: &LoadTestStatus, before: &LoadTestStatus) -> Vec<HistoryEntry> {
     let mut entries = before.history.clone();
     let Asked::Run { name, .. } = view.asked else { return entries };
-    if view.runs.iter().any(|run| run.name == name) {
-        return entries;
-    }
-    let at = entries.iter().position(|entry| entry.name == name).unwrap_or_else(|| {
-        let cause = Some(Cause::Spec.as_str().to_owned());
-        entries.insert(0, HistoryEntry { name: name.to_owned(), cause, ..HistoryEntry::default() });
-        0
-    });
-    let entry = &mut entries[at];
-    if entry.verdict.is_none() {
+    let entry = entries.iter_mut().find(|entry| entry.name == name && entry.verdict.is_none());
+    if let Some(entry) = entry.filter(|_| view.runs.iter().all(|run| run.name != name)) {
         entry.verdict = status.verdict;
         entry.reason.clone_from(&status.reason);
         entry.finished_at = Some(Time(whole_second(view.now)));

@@ -121,7 +121,7 @@ pub enum Asked<'a> {
     Suspended,
     /// A run that is not made yet, and why.
     Due(Waiting<'a>),
-    /// The run that was made for its spec. If it is not among the runs any more, what was last known of it stays.
+    /// The run that was made for its spec. It may not be among the runs yet; if it is not any more, what was known of it stays.
     Run {
         /// Its name.
         name: &'a str,

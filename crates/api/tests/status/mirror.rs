@@ -63,6 +63,10 @@ fn before_there_is_a_run() {
     let status = test_status(&view(ASKED, &new));
     assert_eq!((phase(&status), status.history.len()), ((Some("Pending"), None, Some("Queued")), 1));
     assert_eq!(condition(&status, "Ready"), "False (Queued)");
+    let made = test_status(&view(ASKED, &[]));
+    assert_eq!(phase(&made), (Some("Pending"), None, Some("Queued")), "made, but not seen yet");
+    let unseen = test_status(&TestView { previous: Some(&made), ..view(ASKED, &[]) });
+    assert_eq!(unseen, made, "still not seen, and not taken for deleted");
     let status = test_status(&view(Asked::Suspended, &[]));
     assert_eq!(
         (phase(&status), condition(&status, "Ready")),
