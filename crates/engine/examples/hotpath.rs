@@ -74,12 +74,14 @@ fn measure(ask: &Ask) -> Result<(), Box<dyn std::error::Error>> {
         .fold((0, 0), |(sent, failed), cell| (sent + cell.counts.sent, failed + cell.counts.failed));
     let per_request = |time: Duration| time.as_secs_f64() * 1e6 / sent.max(1) as f64;
     println!(
-        "{sent} requests in {:.2} s: {:.0}/s, {failed} failed, {} connections; per request {:.2} µs user, {:.2} µs system",
+        "{sent} requests in {:.2} s: {:.0}/s, {failed} failed, {} connections; per request {:.2} µs user, {:.2} µs system; \
+         peak memory {}",
         wall.as_secs_f64(),
         sent as f64 / wall.as_secs_f64(),
         total.health.connections,
         per_request(user),
         per_request(system),
+        peak_memory()?,
     );
     if ask.rate > 0 {
         let late = |q| total.health.lateness.percentile(q, 0).finite().unwrap_or(0) as f64 / 1e3;
@@ -102,6 +104,13 @@ fn cpu() -> Result<(Duration, Duration), Box<dyn std::error::Error>> {
         Ok(Duration::from_millis(field.parse::<u64>()? * 10))
     };
     Ok((ticks(11)?, ticks(12)?))
+}
+
+/// The largest resident size of this process so far, as the kernel words it.
+fn peak_memory() -> Result<String, Box<dyn std::error::Error>> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    Ok(line.unwrap_or("unknown").trim().to_owned())
 }
 
 fn plan(ask: &Ask) -> Plan {

@@ -163,3 +163,24 @@ impl Dialer {
         Err(last.unwrap_or_else(|| DialError::Dns { host: String::new(), cause: "no address".to_owned() }))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rustix::io::Errno;
+
+    use super::*;
+
+    #[test]
+    fn what_the_generator_ran_out_of_is_not_the_targets_fault() {
+        let failed = |errno: Errno| DialError::Connect {
+            address: SocketAddr::from(([127, 0, 0, 1], 80)),
+            cause: io::Error::from_raw_os_error(errno.raw_os_error()),
+        };
+        assert_eq!(failed(Errno::ADDRNOTAVAIL).exhausted(), Some(Exhausted::Ports));
+        assert_eq!(failed(Errno::MFILE).exhausted(), Some(Exhausted::Descriptors));
+        assert_eq!(failed(Errno::NFILE).exhausted(), Some(Exhausted::Descriptors));
+        let refused = failed(Errno::CONNREFUSED);
+        assert_eq!((refused.exhausted(), refused.class()), (None, ErrorClass::Connect));
+        assert!(refused.to_string().starts_with("connecting to 127.0.0.1:80: "), "{refused}");
+    }
+}

@@ -100,7 +100,7 @@ pub(crate) struct Taken {
 pub(crate) struct Pool {
     policy: Policy,
     permits: Option<Arc<Semaphore>>,
-    /// Users waiting for a permit.
+    /// Users waiting for a permit or a stream.
     waiting: Cell<usize>,
     #[expect(clippy::vec_box, reason = "links move between users as pointers")]
     idle: RefCell<Vec<Box<Link>>>,
@@ -213,16 +213,24 @@ impl Pool {
 
     /// HTTP/2, or a target whose protocol is not known yet: one connection is opened at a time.
     async fn take_shared(&self, flight: &mut Flight<'_>) -> Result<Taken, DialError> {
+        if self.waiting.get() > 0 {
+            // Behind those who came before.
+            self.wait_for_change().await;
+        }
         loop {
             if self.speaks_h2.get() == Some(false) {
                 return self.take_pooled(flight).await;
             }
             if let Some(link) = self.stream() {
+                if self.waiting.get() > 0 {
+                    // There may be room for the next one, too.
+                    self.changed.notify_one();
+                }
                 return Ok(self.slot(link, true));
             }
             let full = self.policy.max.is_some_and(|max| self.shared.borrow().len() >= max);
             if full || self.dialing.get() {
-                self.changed.notified().await;
+                self.wait_for_change().await;
                 continue;
             }
             let _dialing = Dialing::begin(&self.dialing, &self.changed);
@@ -235,6 +243,11 @@ impl Pool {
             self.shared.borrow_mut().push(Rc::clone(&link));
             return Ok(self.slot(link, false));
         }
+    }
+
+    async fn wait_for_change(&self) {
+        let _waiting = Waiting::begin(&self.waiting);
+        self.changed.notified().await;
     }
 
     fn slot(&self, link: Rc<Link>, reused: bool) -> Taken {

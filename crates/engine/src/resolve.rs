@@ -4,9 +4,9 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use hickory_resolver::TokioResolver;
-use hickory_resolver::config::{LookupIpStrategy, ResolverConfig, ResolverOpts};
+use hickory_resolver::config::{LookupIpStrategy, ResolverConfig};
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use hickory_resolver::{ResolverBuilder, TokioResolver};
 use tokio::sync::OnceCell;
 
 /// The addresses of one name and port; never empty.
@@ -59,9 +59,11 @@ fn build() -> Result<TokioResolver, String> {
     let builder = TokioResolver::builder_tokio().unwrap_or_else(|error| {
         tracing::debug!(%error, "no resolver configuration; only the hosts file is used");
         TokioResolver::builder_with_config(ResolverConfig::default(), TokioRuntimeProvider::default())
-            .with_options(ResolverOpts::default())
     });
-    let mut builder = builder;
+    with_options(builder)
+}
+
+fn with_options(mut builder: ResolverBuilder<TokioRuntimeProvider>) -> Result<TokioResolver, String> {
     let options = builder.options_mut();
     // One family at a time: addresses of both would share the load with a family that may not be served.
     options.ip_strategy = LookupIpStrategy::Ipv4thenIpv6;
@@ -72,6 +74,9 @@ fn build() -> Result<TokioResolver, String> {
 
 #[cfg(test)]
 mod tests {
+    use hickory_resolver::config::{ConnectionConfig, NameServerConfig};
+    use tokio::runtime::LocalOptions;
+
     use super::*;
 
     fn run<T>(future: impl Future<Output = T>) -> T {
@@ -93,5 +98,47 @@ mod tests {
         let found = run(resolver.target("localhost", 8080)).unwrap();
         assert!(found.iter().all(|address| address.ip().is_loopback() && address.port() == 8080));
         assert!(resolver.known().is_some_and(|kept| Arc::ptr_eq(&kept, &found)));
+    }
+    /// A name server on a port of its own that gives every name a new address: 10.0.0.1, 10.0.0.2 …
+    fn name_server() -> SocketAddr {
+        let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let address = socket.local_addr().unwrap();
+        std::thread::spawn(move || {
+            let mut query = [0; 512];
+            for n in 1..=2 {
+                let (length, from) = socket.recv_from(&mut query).unwrap();
+                // The question ends with the name's empty label, type and class; what follows is not repeated.
+                let end = 12 + query[12..length].iter().position(|byte| *byte == 0).unwrap() + 5;
+                let mut answer = query[..2].to_vec();
+                answer.extend([0x81, 0x80, 0, 1, 0, 1, 0, 0, 0, 0]);
+                answer.extend(&query[12..end]);
+                answer.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 10, 0, 0, n]);
+                socket.send_to(&answer, from).unwrap();
+            }
+        });
+        address
+    }
+
+    #[test]
+    fn names_are_asked_of_the_name_server_for_every_connection_if_that_is_the_policy() {
+        let server = name_server();
+        let mut connection = ConnectionConfig::udp();
+        connection.port = server.port();
+        let server = NameServerConfig::new(server.ip(), true, vec![connection]);
+        // The kind of runtime that cores have, since the resolver spawns tasks on it.
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = runtime.enable_all().build_local(LocalOptions::default()).unwrap();
+        let found: Vec<IpAddr> = runtime.block_on(async {
+            let config = ResolverConfig::from_name_servers(vec![server]);
+            let builder = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
+            let resolver = Resolver::new(None);
+            resolver.inner.set(with_options(builder).unwrap()).unwrap();
+            let mut found = Vec::new();
+            for _ in 0..2 {
+                found.extend(resolver.target("shop.test.", 80).await.unwrap().iter().map(SocketAddr::ip));
+            }
+            found
+        });
+        assert_eq!(found, [IpAddr::from([10, 0, 0, 1]), IpAddr::from([10, 0, 0, 2])]);
     }
 }

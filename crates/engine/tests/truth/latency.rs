@@ -92,7 +92,7 @@ fn the_split_shows_where_the_time_went() {
 }
 
 #[test]
-fn merged_shares_equal_the_recorder_that_saw_everything() {
+fn four_shares_together_are_what_the_server_says() {
     let _alone = alone();
     in_one_of_three(|| {
         let server = server(vec![law()]);
