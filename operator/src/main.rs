@@ -12,7 +12,9 @@ fn main() -> anyhow::Result<()> {
     let config = Config::parse();
     let filter =
         EnvFilter::try_new(&config.log).with_context(|| format!("--log {}: not a filter", config.log))?;
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    let log =
+        tracing_subscriber::fmt().with_env_filter(filter).with_ansi(terminal).with_writer(std::io::stderr);
     if config.log_json {
         log.json().init()
     } else {

@@ -67,6 +67,8 @@ async fn step(context: &Context, key: &RunKey) -> Result<Option<Duration>, TestE
     let decision = decide(&observed);
     if let Some(run) = &decision.create {
         create(context, &observed.test, run).await?;
+        // The watch brings the run at once, and with it what the status is to say.
+        return Ok(Some(Duration::from_secs(1)));
     }
     for run in &decision.prune {
         prune(context, run).await?;

@@ -1,0 +1,234 @@
+//! What becomes of runs when operators are killed, leaders change, and the API server is away: every run ends with a true verdict, and
+//! what it sent equals what the target received. One after the other: each test has the control plane to itself.
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail by panicking, as tests do")]
+
+mod support;
+
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use k8s_openapi::api::coordination::v1::Lease;
+use kube::api::Api;
+use plimsoll_api::v1alpha1::Verdict;
+use plimsoll_testbed::Testbed;
+use serde_json::json;
+use support::{HOME, PATIENCE, Space, Stage, able, block_on, spec, target, until};
+
+/// Runs the test with the control plane to itself.
+fn alone(namespace: &str, test: impl AsyncFnOnce(&Stage, Space)) {
+    static STAGE: OnceLock<Option<Arc<Stage>>> = OnceLock::new();
+    static ALONE: Mutex<()> = Mutex::new(());
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let started = STAGE.get_or_init(|| able("restarts of the operator").then(|| Stage::new("restarts")));
+    let Some(stage) = started.as_ref() else { return };
+    block_on(async {
+        // The lease of the test before may not have been given back.
+        let leases: Api<Lease> = Api::namespaced(stage.client.clone(), HOME);
+        let _ = leases.delete("plimsoll-operator", &kube::api::DeleteParams::default()).await;
+        let space = stage.namespace(namespace).await;
+        test(stage, space).await;
+    });
+}
+
+/// The run passed, and its count is the target's.
+async fn assert_true(space: &Space, target: &Testbed) {
+    let status = space.finished("web").await;
+    let message = status.message.clone().unwrap_or_default();
+    assert_eq!((status.verdict, status.workers.unwrap().lost), (Some(Verdict::Passed), 0), "{message}");
+    let total = status.summary.unwrap().total.unwrap();
+    assert!(total.exact);
+    assert_eq!(total.sent, target.stats().received());
+    assert_eq!(space.result().await.snapshot.total().sent, total.sent);
+    // One run, and nothing of it waits for an operator.
+    let runs = space.runs().list(&kube::api::ListParams::default()).await.unwrap().items;
+    assert_eq!(runs.len(), 1);
+    until("the end of the finalizer", PATIENCE, async || {
+        space.newest("web").await.metadata.finalizers.is_none_or(|all| all.is_empty()).then_some(())
+    })
+    .await;
+    until("the release of the workers", PATIENCE, async || {
+        space.stage.kubelet.pid_of(&format!("{}/", space.name)).is_none().then_some(())
+    })
+    .await;
+}
+
+#[test]
+fn killed_while_workers_get_ready() {
+    alone("starting", async |stage, space| {
+        let mut operator = stage.operator("a", &[]);
+        let target = target();
+        space.apply("web", spec(&target.url(), 4, 4, 3)).await;
+        space.phase("web", "Starting").await;
+        operator.kill();
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        operator.resume();
+        assert_true(&space, &target).await;
+    });
+}
+
+#[test]
+fn killed_while_the_load_runs() {
+    alone("running", async |stage, space| {
+        let mut operator = stage.operator("a", &[]);
+        let target = target();
+        space.apply("web", spec(&target.url(), 4, 8, 2)).await;
+        until("traffic", PATIENCE, async || (target.stats().received() > 200).then_some(())).await;
+        operator.kill();
+        let before = target.stats().received();
+        until("traffic without an operator", PATIENCE, async || {
+            (target.stats().received() > before + 100).then_some(())
+        })
+        .await;
+        operator.resume();
+        assert_true(&space, &target).await;
+    });
+}
+
+#[test]
+fn killed_in_mid_run_and_back_after_the_load_is_over() {
+    alone("collecting", async |stage, space| {
+        let mut operator = stage.operator("a", &[]);
+        let target = target();
+        space.apply("web", spec(&target.url(), 4, 4, 2)).await;
+        until("traffic", PATIENCE, async || (target.stats().received() > 50).then_some(())).await;
+        operator.kill();
+        let mut last = 0;
+        until("the end of the load", PATIENCE, async || {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            let now = target.stats().received();
+            (std::mem::replace(&mut last, now) == now).then_some(())
+        })
+        .await;
+        operator.resume();
+        assert_true(&space, &target).await;
+    });
+}
+
+#[test]
+fn killed_again_and_again() {
+    alone("again", async |stage, space| {
+        let mut operator = stage.operator("a", &[]);
+        let target = target();
+        space.apply("web", spec(&target.url(), 4, 6, 2)).await;
+        // Every 400 ms of the run's life, whatever it does then: accepting, starting, running, storing, releasing.
+        while !space
+            .test("web")
+            .await
+            .and_then(|test| test.status)
+            .is_some_and(|status| status.verdict.is_some())
+        {
+            tokio::time::sleep(Duration::from_millis(400)).await;
+            operator.kill();
+            operator.resume();
+            tokio::time::sleep(Duration::from_millis(900)).await;
+        }
+        assert_true(&space, &target).await;
+    });
+}
+
+#[test]
+fn an_abort_survives_a_restart() {
+    alone("aborted", async |stage, space| {
+        let mut operator = stage.operator("a", &[]);
+        let routes = vec![plimsoll_testbed::Route {
+            latency: plimsoll_testbed::Latency::Constant(900.0),
+            ..plimsoll_testbed::Route::under("/")
+        }];
+        let target =
+            Testbed::start(plimsoll_testbed::Config { routes, ..plimsoll_testbed::Config::default() })
+                .unwrap();
+        let mut spec = spec(&target.url(), 2, 60, 1);
+        spec["slos"] =
+            json!([{"name": "p50", "latency": {"stat": "p50", "atMost": "10ms"}, "severity": "Critical"}]);
+        space.apply("web", spec).await;
+        space.phase("web", "Collecting").await;
+        operator.kill();
+        operator.resume();
+        let status = space.finished("web").await;
+        assert_eq!(status.reason.as_deref(), Some("SLOAborted"), "{status:#?}");
+        assert_eq!(status.verdict, Some(Verdict::Failed));
+    });
+}
+
+#[test]
+fn the_leader_of_two_is_killed_and_the_other_takes_over() {
+    alone("leaders", async |stage, space| {
+        // The Service does not exist yet when the operators are told its address.
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let service = listener.local_addr().unwrap();
+        drop(listener);
+        let mut first = stage.operator("first", &["--advertise", &service.to_string()]);
+        until("a leader", PATIENCE, async || leader(stage).await.filter(|name| name == "first")).await;
+        let second = stage.operator("second", &["--advertise", &service.to_string()]);
+        support::balancer::balance(service, vec![first.sessions, second.sessions]).await;
+        let target = target();
+        space.apply("web", spec(&target.url(), 4, 20, 2)).await;
+        until("traffic", PATIENCE, async || (target.stats().received() > 200).then_some(())).await;
+        let killed = std::time::Instant::now();
+        first.kill();
+        until("the other leader", PATIENCE, async || leader(stage).await.filter(|name| name == "second"))
+            .await;
+        assert!(killed.elapsed() < Duration::from_secs(12), "{:?}", killed.elapsed());
+        assert_true(&space, &target).await;
+    });
+}
+
+#[test]
+fn a_leader_that_ends_gives_its_lease_back() {
+    alone("handover", async |stage, space| {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let service = listener.local_addr().unwrap();
+        drop(listener);
+        let mut first = stage.operator("first", &["--advertise", &service.to_string()]);
+        until("a leader", PATIENCE, async || leader(stage).await.filter(|name| name == "first")).await;
+        let second = stage.operator("second", &["--advertise", &service.to_string()]);
+        support::balancer::balance(service, vec![first.sessions, second.sessions]).await;
+        let target = target();
+        space.apply("web", spec(&target.url(), 4, 8, 2)).await;
+        until("traffic", PATIENCE, async || (target.stats().received() > 200).then_some(())).await;
+        first.stop();
+        let stopped = std::time::Instant::now();
+        until("the other leader", PATIENCE, async || leader(stage).await.filter(|name| name == "second"))
+            .await;
+        assert!(stopped.elapsed() < Duration::from_secs(6), "{:?}", stopped.elapsed());
+        assert_true(&space, &target).await;
+    });
+}
+
+#[test]
+fn the_api_server_is_gone_for_twenty_seconds() {
+    alone("outage", async |stage, space| {
+        let operator = stage.operator("a", &[]);
+        let target = target();
+        space.apply("web", spec(&target.url(), 4, 30, 2)).await;
+        until("traffic", PATIENCE, async || (target.stats().received() > 100).then_some(())).await;
+        stage.plane.lock().unwrap().stop_api().unwrap();
+        let before = target.stats().received();
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        assert!(target.stats().received() > before + 1000, "the load went on");
+        stage.plane.lock().unwrap().start_api().unwrap();
+        assert_true(&space, &target).await;
+        assert!(operator.memory() < 200.0);
+    });
+}
+
+#[test]
+fn the_run_ends_while_the_api_server_is_gone() {
+    alone("blackout", async |stage, space| {
+        let operator = stage.operator("a", &[]);
+        let target = target();
+        space.apply("web", spec(&target.url(), 4, 5, 2)).await;
+        until("traffic", PATIENCE, async || (target.stats().received() > 100).then_some(())).await;
+        stage.plane.lock().unwrap().stop_api().unwrap();
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        stage.plane.lock().unwrap().start_api().unwrap();
+        assert_true(&space, &target).await;
+        drop(operator);
+    });
+}
+
+/// Who holds the lease.
+async fn leader(stage: &Stage) -> Option<String> {
+    let leases: Api<Lease> = Api::namespaced(stage.client.clone(), HOME);
+    leases.get_opt("plimsoll-operator").await.ok()??.spec?.holder_identity
+}

@@ -1,0 +1,434 @@
+//! Runs to each verdict, against a real etcd, API server and Job controller, with worker processes in place of pods.
+//! One operator serves all tests; each has a namespace of its own.
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail by panicking, as tests do")]
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::{Duration, Instant};
+
+use kube::ResourceExt;
+use kube::api::{ListParams, Patch, PatchParams, PostParams};
+use plimsoll_api::v1alpha1::{LoadTestRun, LoadTestRunStatus, Verdict};
+use plimsoll_testbed::{Config, Errors, Latency, Route, Testbed, When};
+use serde_json::{Value, json};
+use support::operator::Operator;
+use support::{PATIENCE, Space, Stage, able, block_on, spec, target, until};
+
+/// The control plane and its operator.
+fn stage() -> Option<Arc<Stage>> {
+    static STAGE: OnceLock<Option<(Arc<Stage>, Mutex<Operator>)>> = OnceLock::new();
+    let started = STAGE.get_or_init(|| {
+        able("the operator's verdicts").then(|| {
+            let stage = Stage::new("verdicts");
+            let operator = stage.operator("only", &[]);
+            (stage, Mutex::new(operator))
+        })
+    });
+    started.as_ref().map(|(stage, _)| Arc::clone(stage))
+}
+
+/// Runs the test in a namespace of its own.
+fn play(namespace: &str, test: impl AsyncFnOnce(Space)) {
+    let Some(stage) = stage() else { return };
+    block_on(async { test(stage.namespace(namespace).await).await });
+}
+
+fn with(mut spec: Value, pointer: &str, value: Value) -> Value {
+    let (parent, field) = pointer.rsplit_once('/').unwrap();
+    if spec.pointer(parent).is_none() {
+        spec[parent.trim_start_matches('/')] = json!({});
+    }
+    spec.pointer_mut(parent).unwrap()[field] = value;
+    spec
+}
+
+#[track_caller]
+fn assert_told(status: &LoadTestRunStatus, verdict: Verdict, reason: &str, words: &[&str]) {
+    let message = status.message.clone().unwrap_or_default();
+    assert_eq!((status.verdict, status.reason.as_deref()), (Some(verdict), Some(reason)), "{message}");
+    for word in words {
+        assert!(message.contains(word), "{word:?} is not in {message:?}");
+    }
+}
+
+fn slow(millis: f64) -> Testbed {
+    let routes = vec![Route { latency: Latency::Constant(millis), ..Route::under("/") }];
+    Testbed::start(Config { routes, ..Config::default() }).unwrap()
+}
+
+fn failing() -> Testbed {
+    let errors = Some(Errors { when: When::Every(1), status: 503 });
+    let routes = vec![Route { errors, ..Route::under("/") }];
+    Testbed::start(Config { routes, ..Config::default() }).unwrap()
+}
+
+#[test]
+fn a_healthy_target_passes_and_every_request_is_counted() {
+    play("passes", async |space| {
+        let target = target();
+        space.apply("web", spec(&target.url(), 4, 3, 2)).await;
+        let status = space.finished("web").await;
+        assert_told(&status, Verdict::Passed, "SLOsMet", &["2 of 2 SLOs met"]);
+        let total = status.summary.unwrap().total.unwrap();
+        assert!(total.exact);
+        assert_eq!(total.sent, target.stats().received());
+        let mirrored = space.mirrored("web").await;
+        assert_eq!((mirrored.verdict, mirrored.slos_met.as_deref()), (Some(Verdict::Passed), Some("2/2")));
+        assert_eq!(space.result().await.snapshot.total().sent, total.sent);
+        let told: BTreeSet<String> = space.events().await.into_iter().map(|(reason, _)| reason).collect();
+        for reason in ["RunCreated", "Accepted", "Started", "Finished"] {
+            assert!(told.contains(reason), "{reason} is not among {told:?}");
+        }
+    });
+}
+
+#[test]
+fn a_missed_slo_fails_and_names_its_figures() {
+    play("fails", async |space| {
+        let target = slow(40.0);
+        let spec = with(
+            spec(&target.url(), 2, 3, 2),
+            "/slos",
+            json!([
+                {"name": "p95", "latency": {"stat": "p95", "atMost": "5ms"}},
+            ]),
+        );
+        space.apply("web", spec).await;
+        let status = space.finished("web").await;
+        assert_told(&status, Verdict::Failed, "SLOMissed", &["p95", "allowed 5 ms", "0 of 1 SLO met"]);
+    });
+}
+
+#[test]
+fn a_lost_worker_is_told_and_what_it_delivered_stays_counted() {
+    play("loses", async |space| {
+        let target = target();
+        // Longer than the Job controller's back-off, so that a replacement comes and is refused.
+        space.apply("web", spec(&target.url(), 4, 16, 2)).await;
+        space.phase("web", "Running").await;
+        until("traffic", PATIENCE, async || (target.stats().received() > 100).then_some(())).await;
+        space.stage.kubelet.kill("loses/web").await;
+        let status = space.finished("web").await;
+        assert_told(&status, Verdict::Inconclusive, "WorkerLost", &["1 of 2 workers lost", "lower bound"]);
+        assert_eq!(status.workers.unwrap().lost, 1);
+        let total = status.summary.unwrap().total.unwrap();
+        let received = target.stats().received();
+        // Four users that pause 20 ms send at most 200 a second, half of them by the lost worker.
+        assert!(
+            !total.exact && received >= total.sent && received - total.sent <= 200,
+            "{received} {total:?}"
+        );
+        let told = space.events().await;
+        assert!(
+            told.iter().any(|(reason, note)| reason == "WorkerLost" && note.contains("exit code 137")),
+            "{told:?}"
+        );
+    });
+}
+
+#[test]
+fn a_changed_spec_runs_again_and_nothing_else_does() {
+    play("reruns", async |space| {
+        let target = target();
+        let first = spec(&target.url(), 1, 1, 1);
+        space.apply("web", first.clone()).await;
+        space.mirrored("web").await;
+        let suspended = with(first.clone(), "/runPolicy/suspend", json!(true));
+        space.apply("web", suspended).await;
+        space.apply("web", first.clone()).await;
+        let second = with(first, "/profile/users", json!(2));
+        let generation = space.apply("web", second).await.metadata.generation.unwrap();
+        let status = until("the verdict of the second run", PATIENCE, async || {
+            let status = space.test("web").await?.status?;
+            (status.verdict.is_some() && status.run_generation == Some(generation)).then_some(status)
+        })
+        .await;
+        assert_eq!((status.verdict, status.history.len()), (Some(Verdict::Passed), 2), "{status:?}");
+        assert_eq!(status.observed_generation, generation);
+        assert_eq!(space.runs().list(&ListParams::default()).await.unwrap().items.len(), 2);
+    });
+}
+
+#[test]
+fn no_request_in_the_judged_part_is_no_pass() {
+    play("silent", async |space| {
+        let target = target();
+        let mut spec = with(spec(&target.url(), 1, 3, 1), "/profile/warmup", json!("2s"));
+        spec["scenarios"][0]["wait"] = json!({"min": "10s", "max": "10s"});
+        space.apply("web", spec).await;
+        let status = space.finished("web").await;
+        assert_told(&status, Verdict::Inconclusive, "NoData", &["no request fell into the judged part"]);
+    });
+}
+
+#[test]
+fn what_cannot_be_compiled_is_told_with_its_path() {
+    play("invalid", async |space| {
+        let mut spec = spec("http://127.0.0.1:1", 1, 1, 1);
+        spec["scenarios"][0]["steps"][0]["http"]["path"] = json!("/${nope(}");
+        space.apply("web", spec).await;
+        let status = space.finished("web").await;
+        assert_told(&status, Verdict::Error, "InvalidReference", &["spec.scenarios[0].steps[0].http.path"]);
+    });
+}
+
+#[test]
+fn a_dead_port_is_told_before_the_start() {
+    play("unreachable", async |space| {
+        let begun = Instant::now();
+        space.apply("web", spec("http://127.0.0.1:1", 2, 60, 2)).await;
+        let status = space.finished("web").await;
+        assert_told(&status, Verdict::Error, "TargetUnreachable", &["127.0.0.1:1"]);
+        assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
+        assert_eq!(status.started_at, None);
+        // Workers that are not wanted any more go.
+        until("the end of the workers", PATIENCE, async || {
+            space.stage.kubelet.pid_of("unreachable/web").is_none().then_some(())
+        })
+        .await;
+    });
+}
+
+#[test]
+fn limits_are_told_with_figure_and_remedy() {
+    play("denied", async |space| {
+        space.apply("public", spec("http://example.com", 1, 1, 1)).await;
+        let status = space.finished("public").await;
+        assert_told(&status, Verdict::Error, "PolicyDenied", &["example.com", "limits.allowedHosts"]);
+        space.apply("many", spec("http://127.0.0.1:1", 1000, 1, 99)).await;
+        let status = space.finished("many").await;
+        assert_told(
+            &status,
+            Verdict::Error,
+            "PolicyDenied",
+            &["spec.workers.count is 99", "allows 50", "limits.maxWorkers"],
+        );
+    });
+}
+
+#[test]
+fn a_missing_secret_is_named_while_it_is_waited_for_and_at_the_end() {
+    play("secretless", async |space| {
+        let mut spec = with(spec("http://127.0.0.1:1", 1, 1, 1), "/runPolicy/startTimeout", json!("8s"));
+        spec["vars"] =
+            json!([{"name": "key", "valueFrom": {"secretKeyRef": {"name": "nowhere", "key": "k"}}}]);
+        space.apply("web", spec).await;
+        let told = space
+            .run_until("web", "the missing secret", |status| {
+                status.message.clone().filter(|message| {
+                    status.phase.as_deref() == Some("Starting") && message.contains("nowhere")
+                })
+            })
+            .await;
+        assert!(
+            told.contains("1 of 1 workers lack a Secret or ConfigMap: secret \"nowhere\" not found"),
+            "{told}"
+        );
+        let status = space.finished("web").await;
+        assert_told(
+            &status,
+            Verdict::Error,
+            "InvalidReference",
+            &["secret \"nowhere\" not found", "runPolicy.startTimeout"],
+        );
+    });
+}
+
+#[test]
+fn an_image_that_cannot_be_pulled_is_told() {
+    play("imageless", async |space| {
+        let mut spec = with(spec("http://127.0.0.1:1", 1, 1, 1), "/runPolicy/startTimeout", json!("4s"));
+        spec["workers"]["template"] =
+            json!({"spec": {"containers": [{"name": "worker", "image": "does-not-exist:1"}]}});
+        space.apply("web", spec).await;
+        let status = space.finished("web").await;
+        assert_told(
+            &status,
+            Verdict::Error,
+            "StartTimeout",
+            &["cannot pull their image", "does-not-exist:1", "4s"],
+        );
+    });
+}
+
+#[test]
+fn a_quota_is_told() {
+    play("quota", async |space| {
+        let quota = json!({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "none"}, "spec": {"hard": {"pods": "0"}}});
+        let quotas = kube::Api::<k8s_openapi::api::core::v1::ResourceQuota>::namespaced(
+            space.stage.client.clone(),
+            "quota",
+        );
+        quotas.create(&PostParams::default(), &serde_json::from_value(quota).unwrap()).await.unwrap();
+        until("the quota", PATIENCE, async || quotas.get("none").await.ok()?.status?.hard.map(drop)).await;
+        let spec = with(spec("http://127.0.0.1:1", 1, 1, 1), "/runPolicy/startTimeout", json!("8s"));
+        space.apply("web", spec).await;
+        let status = space.finished("web").await;
+        assert_told(&status, Verdict::Error, "StartTimeout", &["exceeded quota: none"]);
+    });
+}
+
+#[test]
+fn a_template_that_claims_what_is_the_operators_is_refused() {
+    play("template", async |space| {
+        let mut spec = spec("http://127.0.0.1:1", 1, 1, 1);
+        spec["workers"]["template"] =
+            json!({"spec": {"containers": [{"name": "worker", "command": ["sh"]}]}});
+        space.apply("web", spec.clone()).await;
+        let status = space.finished("web").await;
+        assert_told(&status, Verdict::Error, "InvalidReference", &["spec.workers.template", "command"]);
+        spec["workers"]["template"] = json!({"spec": {"priorityClassName": 7}});
+        space.apply("typo", spec).await;
+        let status = space.finished("typo").await;
+        assert_told(&status, Verdict::Error, "InvalidReference", &["template", "PodTemplateSpec"]);
+    });
+}
+
+#[test]
+fn cancelling_stops_and_keeps_what_was_measured() {
+    play("cancels", async |space| {
+        let target = target();
+        space.apply("web", spec(&target.url(), 2, 60, 1)).await;
+        until("traffic", PATIENCE, async || (target.stats().received() > 50).then_some(())).await;
+        let run = space.newest("web").await;
+        let cancel = json!({"spec": {"cancel": true}});
+        space.runs().patch(&run.name_any(), &PatchParams::default(), &Patch::Merge(&cancel)).await.unwrap();
+        let status = space.finished("web").await;
+        assert_told(&status, Verdict::Inconclusive, "Cancelled", &["spec.cancel was set"]);
+        let total = status.summary.unwrap().total.unwrap();
+        assert!(total.exact);
+        assert_eq!(total.sent, target.stats().received());
+    });
+}
+
+#[test]
+fn a_critical_slo_stops_the_run() {
+    play("aborts", async |space| {
+        let target = failing();
+        let spec = with(
+            spec(&target.url(), 2, 60, 2),
+            "/slos",
+            json!([
+                {"name": "errors", "errorRate": {"atMost": "1%"}, "severity": "Critical"},
+            ]),
+        );
+        let begun = Instant::now();
+        space.apply("web", spec).await;
+        let status = space.finished("web").await;
+        assert_told(&status, Verdict::Failed, "SLOAborted", &["errors", "stopped on an SLO"]);
+        assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
+        assert_eq!(status.summary.unwrap().total.unwrap().sent, target.stats().received());
+    });
+}
+
+#[test]
+fn deleting_the_test_stops_the_traffic_within_two_seconds() {
+    play("deletes", async |space| {
+        let target = target();
+        space.apply("web", spec(&target.url(), 4, 120, 2)).await;
+        until("traffic", PATIENCE, async || (target.stats().received() > 100).then_some(())).await;
+        let deleted = Instant::now();
+        space.delete("web").await;
+        // Half a second without a request is the end: the users pause 20 ms.
+        let mut last = (target.stats().received(), Instant::now());
+        until("the end of the traffic", PATIENCE, async || {
+            let now = target.stats().received();
+            if now != last.0 {
+                last = (now, Instant::now());
+            }
+            (last.1.elapsed() > Duration::from_millis(500)).then_some(())
+        })
+        .await;
+        let lasted = last.1.duration_since(deleted);
+        assert!(lasted < Duration::from_secs(2), "{lasted:?}");
+        until("the end of the run", PATIENCE, async || {
+            space.runs().list(&ListParams::default()).await.unwrap().items.is_empty().then_some(())
+        })
+        .await;
+        until("the end of the workers", PATIENCE, async || {
+            space.stage.kubelet.pid_of("deletes/web").is_none().then_some(())
+        })
+        .await;
+    });
+}
+
+#[test]
+fn a_run_made_by_a_user_waits_its_turn_overrides_and_expires() {
+    play("manual", async |space| {
+        let target = target();
+        let manual = with(spec(&target.url(), 1, 2, 1), "/runPolicy/trigger", json!("Manual"));
+        space.apply("web", manual).await;
+        let create = async |name: &str, users: u32, ttl: Option<&str>| {
+            let run: LoadTestRun = serde_json::from_value(json!({
+                "apiVersion": "plimsoll.dev/v1alpha1", "kind": "LoadTestRun", "metadata": {"name": name},
+                "spec": {"testRef": {"name": "web"}, "overrides": {"profile": {"users": users}}, "ttlAfterFinished": ttl},
+            }))
+            .unwrap();
+            space.runs().create(&PostParams::default(), &run).await.unwrap();
+        };
+        create("first", 1, Some("1s")).await;
+        create("second", 3, None).await;
+        let second = async || space.runs().get("second").await.unwrap().status.unwrap_or_default();
+        until("the queue", PATIENCE, async || {
+            second().await.message.filter(|message| message.contains("waits for run first"))
+        })
+        .await;
+        let status = until("the second verdict", PATIENCE, async || {
+            Some(second().await).filter(|status| status.verdict.is_some())
+        })
+        .await;
+        assert_told(&status, Verdict::Passed, "SLOsMet", &[]);
+        until("the end of the first run", PATIENCE, async || {
+            space.runs().get_opt("first").await.unwrap().is_none().then_some(())
+        })
+        .await;
+        let test =
+            until("the history", PATIENCE, async || {
+                space.test("web").await?.status.filter(|status| {
+                    status.history.iter().filter(|entry| entry.verdict.is_some()).count() == 2
+                })
+            })
+            .await;
+        let ready = test.conditions.iter().find(|condition| condition.type_ == "Ready").unwrap();
+        assert_eq!((ready.status.as_str(), ready.reason.as_str()), ("True", "NothingDue"));
+        let names: BTreeSet<&str> = test.history.iter().map(|entry| entry.name.as_str()).collect();
+        assert_eq!(names, BTreeSet::from(["first", "second"]));
+    });
+}
+
+#[test]
+fn a_run_of_no_test_says_so() {
+    play("testless", async |space| {
+        let run: LoadTestRun = serde_json::from_value(json!({
+            "apiVersion": "plimsoll.dev/v1alpha1", "kind": "LoadTestRun", "metadata": {"name": "alone"},
+            "spec": {"testRef": {"name": "nobody"}},
+        }))
+        .unwrap();
+        space.runs().create(&PostParams::default(), &run).await.unwrap();
+        let status = space.finished("nobody").await;
+        assert_told(&status, Verdict::Error, "InvalidReference", &["spec.testRef.name", "nobody"]);
+    });
+}
+
+#[test]
+fn writes_do_not_depend_on_the_number_of_workers() {
+    play("writes-1", async |one| {
+        let four = one.stage.namespace("writes-4").await;
+        let target = target();
+        for (space, workers) in [(&one, 1), (&four, 4)] {
+            space.apply("web", spec(&target.url(), 4, 8, workers)).await;
+            space.mirrored("web").await;
+            until("the last event", PATIENCE, async || {
+                space.events().await.iter().any(|(reason, _)| reason == "Finished").then_some(())
+            })
+            .await;
+        }
+        let writes = |name: &str| one.stage.writes(name);
+        let (few, many) = (writes("writes-1"), writes("writes-4"));
+        // One more or less by the moment at which the status was due.
+        assert!(many.len().abs_diff(few.len()) <= 2, "{few:#?}\n{many:#?}");
+        assert!(many.len() <= 26, "{many:#?}");
+    });
+}
