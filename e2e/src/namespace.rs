@@ -147,7 +147,7 @@ impl Drop for Namespace<'_> {
 }
 
 /// A LoadTest.
-pub fn load_test(name: &str, spec: Value) -> Value {
+pub fn load_test(name: &str, spec: &Value) -> Value {
     json!({"apiVersion": "plimsoll.dev/v1alpha1", "kind": "LoadTest", "metadata": {"name": name}, "spec": spec})
 }
 

@@ -66,7 +66,7 @@ fn what_apply_prints_a_second_time_is_unchanged() -> Result<()> {
 fn valid() -> Value {
     load_test(
         "refused",
-        json!({
+        &json!({
             "target": {"url": "http://shop.shop:8080"},
             "profile": {"users": 5, "duration": "1m"},
             "slos": [{"name": "p95", "latency": {"stat": "p95", "atMost": "500ms"}}],
@@ -190,7 +190,7 @@ fn explain_is_worth_reading() -> Result<()> {
         assert!(!fields.contains("<no description>"), "{path}:\n{fields}");
     }
     let profile = stage.kubectl(&["explain", "loadtest.spec.profile"])?;
-    for word in ["preset", "smoke", "spawnRate", "warmup", "arrivals", "users per second", "gracefulStop"] {
+    for word in ["preset", "smoke", "spawnRate", "warmup", "arrivals", "start per second", "gracefulStop"] {
         assert!(profile.contains(word), "{word} is not in\n{profile}");
     }
     Ok(())

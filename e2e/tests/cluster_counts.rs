@@ -44,9 +44,9 @@ fn two_paths() -> Result<TwoPaths> {
     let step = |path: &str| json!([{"http": {"path": path}}]);
     namespace.apply(&load_test(
         "two-paths",
-        json!({
+        &json!({
             "target": {"url": web.url()},
-            "profile": {"warmup": "3s", "stages": [{"duration": "5s", "users": 12}, {"duration": "15s", "users": 12, "window": "steady"}]},
+            "profile": {"stages": [{"duration": "5s", "users": 12}, {"duration": "15s", "users": 12, "window": "steady"}]},
             "scenarios": [{"name": "visitor", "wait": {"min": "50ms", "max": "150ms"}, "tasks": [
                 {"name": "fast", "weight": 3, "steps": step("/fast")},
                 {"name": "slow", "steps": step("/slow")},
@@ -109,36 +109,32 @@ fn the_counter_of_an_slo_is_the_number_of_lines_over_its_bound() -> Result<()> {
     let run = TWO_PATHS.get()?;
     let start = run.outcome.status()["startedAt"].as_str().context("startedAt")?;
     let start: k8s_openapi::jiff::Timestamp = start.parse()?;
-    // A request belongs to the second in which it began; the log has its end and how long it took.
-    let begun = |line: &Line| line.at_ms as i64 - line.took_ms as i64 - start.as_millisecond();
-    for (name, from) in [("all-under-150ms", 3_000), ("under-150ms", 5_000)] {
-        let slo = run.outcome.slo(name)?;
-        let judged = |line: &&Line| begun(line) >= from;
-        // Beside the border between two windows a request may be told by the client's clock to be on its other side.
-        let unsure = run.log.iter().filter(|line| (begun(line) - from).abs() <= 20).count() as u64;
-        let lines: Vec<&Line> = run.log.iter().filter(judged).collect();
-        let slow = lines.iter().filter(|line| line.took_ms > 150).count() as u64;
-        let (samples, bad) =
-            (slo["samples"].as_u64().context("samples")?, slo["bad"].as_u64().context("bad")?);
-        assert!(
-            samples.abs_diff(lines.len() as u64) <= unsure,
-            "{name}: {samples} samples, {} lines",
-            lines.len()
-        );
-        assert!(bad.abs_diff(slow) <= unsure, "{name}: {bad} bad, {slow} slow lines");
-        assert_eq!(slo["result"], "Missed");
-    }
-    // Over the whole run nothing is unsure.
     let slow = count(&run.log, |line| line.took_ms > 150);
-    let slow_paths = count(&run.log, |line| line.path == "/slow");
-    assert_eq!(slow, slow_paths, "by nginx' own log the slow ones are those of /slow");
-    let bound = run.result.layout.objectives.iter().position(|objective| {
-        let slower = serde_json::to_value(&objective.bad).unwrap_or_default();
-        objective.window.is_none() && slower["slower"]["nanos"] == 150_000_000
-    });
-    let judged = run.result.snapshot.objectives[bound.context("the objective of 150 ms")?];
-    let series: u64 = run.log.iter().filter(|line| line.took_ms > 150 && begun(line) >= 3_000).count() as u64;
-    assert!(judged.bad.abs_diff(series) <= 2, "{} counted, {series} lines", judged.bad);
+    assert_eq!(
+        slow,
+        count(&run.log, |line| line.path == "/slow"),
+        "by nginx' own log the slow ones are those of /slow"
+    );
+    assert!(slow > 50, "only {slow} slow requests");
+    let all = run.outcome.slo("all-under-150ms")?;
+    assert_eq!(
+        (all["samples"].as_u64(), all["bad"].as_u64()),
+        (Some(run.log.len() as u64), Some(slow)),
+        "{all:#}"
+    );
+    assert_eq!(all["result"], "Missed");
+
+    // A request belongs to the window in which it began; the log has its end, and how long it took.
+    let begun = |line: &Line| line.at_ms as i64 - line.took_ms as i64 - start.as_millisecond();
+    let steady = |line: &Line| begun(line) >= 5_000;
+    // Beside the border the client's clock may put it on the other side.
+    let unsure = count(&run.log, |line| (begun(line) - 5_000).abs() <= 20);
+    let (lines, slow) = (count(&run.log, steady), count(&run.log, |line| steady(line) && line.took_ms > 150));
+    let window = run.outcome.slo("under-150ms")?;
+    let (samples, bad) =
+        (window["samples"].as_u64().context("samples")?, window["bad"].as_u64().context("bad")?);
+    assert!(samples.abs_diff(lines) <= unsure, "{samples} samples, {lines} lines, {unsure} of them unsure");
+    assert!(bad.abs_diff(slow) <= unsure, "{bad} bad, {slow} slow lines, {unsure} unsure");
     Ok(())
 }
 
@@ -188,7 +184,7 @@ fn plan_and_result_can_be_read() -> Result<()> {
     let layout = &run.result.layout;
     assert_eq!(layout.requests, ["GET /fast", "GET /slow"]);
     let windows: Vec<&str> = layout.windows.iter().map(|window| window.name.as_str()).collect();
-    assert!(["main", "steady", "warmup"].iter().all(|window| windows.contains(window)), "{windows:?}");
+    assert!(["main", "steady"].iter().all(|window| windows.contains(window)), "{windows:?}");
     let cells = &run.result.snapshot.cells;
     let sent = |path: &str| -> u64 {
         let named = |cell: &&plimsoll_measure::Cell| layout.requests[cell.request.0 as usize] == path;
@@ -252,10 +248,10 @@ fn open() -> Result<Open> {
     // Not beside the other run, whose bounds are tight.
     TWO_PATHS.get()?;
     let stage: &'static Stage = stage()?.context("no cluster")?;
-    let manifest = |url: String| {
+    let manifest = |url: &str| {
         load_test(
             "open",
-            json!({
+            &json!({
                 "target": {"url": url},
                 "profile": {"duration": "20s", "warmup": "2s", "arrivals": {"rate": "50/s", "distribution": "Uniform"}},
                 "slos": [
@@ -269,12 +265,12 @@ fn open() -> Result<Open> {
     };
     let beside = std::thread::spawn(move || -> Result<_> {
         let web = Web::start(stage, "open-local", AT_ONCE)?;
-        let local = local::run(stage, &manifest(web.url()), &[])?;
+        let local = local::run(stage, &manifest(&web.url()), &[])?;
         Ok((local, web.stop()?))
     });
     let namespace = Namespace::make(stage, "open")?;
     let web = Web::start(stage, "open", AT_ONCE)?;
-    namespace.apply(&manifest(web.url()))?;
+    namespace.apply(&manifest(&web.url()))?;
     let cluster = namespace.finished("open", LIMIT)?;
     let (local, local_log) = beside.join().map_err(|_| anyhow::anyhow!("the local run panicked"))??;
     Ok(Open { cluster, cluster_log: web.stop()?, local, local_log })

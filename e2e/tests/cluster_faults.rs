@@ -33,7 +33,7 @@ static KILLED: Shared<Killed> = Shared::new(killed);
 fn open(name: &str, url: &str, seconds: u32) -> Value {
     load_test(
         name,
-        json!({
+        &json!({
             "target": {"url": format!("{url}/{name}")},
             "profile": {"duration": format!("{seconds}s"), "arrivals": {"rate": "20/s"}},
             "slos": [{"name": "p95", "latency": {"stat": "p95", "atMost": "2s"}}],
@@ -81,6 +81,13 @@ fn killed() -> Result<Killed> {
     let replicas = operator::replicas(stage)?;
     ensure!(replicas.len() == 2, "{} replicas", replicas.len());
     replicas.iter().try_for_each(|replica| operator::kill(stage, replica))?;
+    process::wait_until("two new processes in the operator's pods", LIMIT, || {
+        let now = operator::replicas(stage)?;
+        let is_new =
+            |replica: &operator::Replica| replicas.iter().all(|old| old.container != replica.container);
+        Ok(now.len() == 2 && now.iter().all(is_new))
+    })
+    .with_context(|| chart::story(&stage.cluster))?;
     stage.kubectl(&["label", "nodes", "--all", "--overwrite", &format!("{NODE_LABEL}=open")])?;
 
     let outcomes = (|| {

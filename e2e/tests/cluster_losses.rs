@@ -18,10 +18,10 @@ const LIMIT: Duration = Duration::from_secs(75);
 const RATE: u64 = 60;
 
 /// An open run of two workers, with this policy about lost ones.
-fn manifest(name: &str, url: String, on_worker_loss: &str) -> Value {
+fn manifest(name: &str, url: &str, on_worker_loss: &str) -> Value {
     load_test(
         name,
-        json!({
+        &json!({
             "target": {"url": url},
             "profile": {"duration": "15s", "arrivals": {"rate": format!("{RATE}/s")}},
             "slos": [{"name": "p95", "latency": {"stat": "p95", "atMost": "1s"}}],
@@ -42,7 +42,7 @@ struct Loss {
 fn under_way<'a>(stage: &'a Stage, name: &str, policy: &str) -> Result<(Namespace<'a>, Web)> {
     let namespace = Namespace::make(stage, name)?;
     let web = Web::start(stage, name, AT_ONCE)?;
-    namespace.apply(&manifest(name, web.url(), policy))?;
+    namespace.apply(&manifest(name, &web.url(), policy))?;
     namespace.phase(name, "Running", LIMIT)?;
     process::wait_until("five seconds of traffic", LIMIT, || {
         Ok(web.nginx.access_log()?.len() as u64 >= 5 * RATE)

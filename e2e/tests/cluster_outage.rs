@@ -27,10 +27,10 @@ struct Outage {
 
 static OUTAGE: Shared<Outage> = Shared::new(outage);
 
-fn manifest(name: &str, url: String, seconds: usize) -> Value {
+fn manifest(name: &str, url: &str, seconds: usize) -> Value {
     load_test(
         name,
-        json!({
+        &json!({
             "target": {"url": url},
             "profile": {"duration": format!("{seconds}s"), "arrivals": {"rate": format!("{RATE}/s")}},
             "slos": [{"name": "p95", "latency": {"stat": "p95", "atMost": "2s"}}],
@@ -44,8 +44,8 @@ fn outage() -> Result<Outage> {
     let stage = stage()?.context("no cluster")?;
     let namespace = Namespace::make(stage, "outage")?;
     let (short, long) = (Web::start(stage, "short", AT_ONCE)?, Web::start(stage, "long", AT_ONCE)?);
-    namespace.apply(&manifest("short", short.url(), 15))?;
-    namespace.apply(&manifest("long", long.url(), 40))?;
+    namespace.apply(&manifest("short", &short.url(), 15))?;
+    namespace.apply(&manifest("long", &long.url(), 40))?;
     let seen = |web: &Web| Ok::<_, anyhow::Error>(web.nginx.access_log()?.len());
     process::wait_until("three seconds of both", LIMIT, || {
         Ok(seen(&short)? >= 3 * RATE && seen(&long)? >= 3 * RATE)
@@ -53,6 +53,8 @@ fn outage() -> Result<Outage> {
     .with_context(|| namespace.story())?;
 
     let gone = stage.cluster.stop_api()?;
+    let asked = stage.kubectl(&["get", "--raw=/readyz", "--request-timeout=5s"]);
+    anyhow::ensure!(asked.is_err(), "the API server still answers");
     let then = seen(&long)?;
     // The traffic is the clock: it has to go on.
     process::wait_until("20 s of traffic without an API server", LIMIT, || {

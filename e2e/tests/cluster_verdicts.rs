@@ -18,7 +18,7 @@ const LIMIT: Duration = Duration::from_secs(90);
 fn short(name: &str, url: &str) -> Value {
     load_test(
         name,
-        json!({
+        &json!({
             "target": {"url": url},
             "profile": {"duration": "4s", "arrivals": {"rate": "20/s"}},
             "slos": [{"name": "p95", "latency": {"stat": "p95", "atMost": "3s"}}],
@@ -115,7 +115,7 @@ fn an_image_that_cannot_be_pulled_is_named() -> Result<()> {
     let namespace = Namespace::make(stage, "image")?;
     let web = Web::start(stage, "image", AT_ONCE)?;
     let mut test = short("image", &web.url());
-    test["spec"]["runPolicy"] = json!({"startTimeout": "10s"});
+    test["spec"]["runPolicy"] = json!({"startTimeout": "30s"});
     test["spec"]["workers"] = json!({"template": {"spec": {"containers": [{"name": "worker", "image": "nowhere.invalid/worker:none"}]}}});
     namespace.apply(&test)?;
     let outcome = ends(&namespace, "image", "Error StartTimeout")?;
@@ -132,7 +132,7 @@ fn a_worker_that_no_node_takes_is_told_while_it_waits_and_at_the_end() -> Result
     let namespace = Namespace::make(stage, "unschedulable")?;
     let web = Web::start(stage, "unschedulable", AT_ONCE)?;
     let mut test = short("unschedulable", &web.url());
-    test["spec"]["runPolicy"] = json!({"startTimeout": "12s"});
+    test["spec"]["runPolicy"] = json!({"startTimeout": "20s"});
     test["spec"]["workers"] = json!({"count": 2, "template": {"spec": {"nodeSelector": {"pool": "nobody"}}}});
     namespace.apply(&test)?;
     namespace.wait("loadtest/unschedulable", "jsonpath={.status.reason}=Unschedulable", LIMIT)?;
@@ -236,7 +236,7 @@ fn what_is_not_there_is_named() -> Result<()> {
     let mut secret = short("secret", &dead(stage));
     secret["spec"]["vars"] =
         json!([{"name": "key", "valueFrom": {"secretKeyRef": {"name": "no-such-secret", "key": "k"}}}]);
-    secret["spec"]["runPolicy"] = json!({"startTimeout": "10s"});
+    secret["spec"]["runPolicy"] = json!({"startTimeout": "30s"});
     namespace.apply(&secret)?;
     let outcome = ends(&namespace, "secret", "Error InvalidReference")?;
     assert!(outcome.message().contains("no-such-secret"), "{}", outcome.message());

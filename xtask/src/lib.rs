@@ -8,6 +8,7 @@ pub mod chart;
 pub mod checks;
 pub mod cluster;
 pub mod control_plane;
+pub mod demo;
 pub mod generate;
 pub mod image;
 pub mod kubeconfig;

@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand};
 
 use xtask::binaries::Profile;
 use xtask::cluster::Cluster;
-use xtask::{generate, image, suite, tools};
+use xtask::{demo, generate, image, suite, tools};
 
 /// Builds, checks and tests Plimsoll beyond what Cargo does by itself.
 ///
@@ -35,6 +35,10 @@ enum Task {
     /// One static program from scratch each: plimsoll-operator, plimsoll-worker, plimsoll-testbed, tagged with the
     /// version. buildah builds them; the archives can be loaded by docker and podman too.
     Image(ImageArgs),
+    /// Show it all on a real cluster: chart, nginx, a LoadTest, its verdict
+    ///
+    /// Brings our own cluster up, and leaves it up with nginx in it; the last lines say what to try there.
+    Demo(DemoArgs),
     /// Write the committed files that are made from others: CRDs, and the chart's copies
     Generate(GenerateArgs),
     /// Check and test everything; installs what that needs
@@ -56,6 +60,13 @@ enum ClusterTask {
 
 #[derive(Args)]
 struct ImageArgs {
+    /// Compile without optimisation, in seconds instead of minutes
+    #[arg(long)]
+    dev: bool,
+}
+
+#[derive(Args)]
+struct DemoArgs {
     /// Compile without optimisation, in seconds instead of minutes
     #[arg(long)]
     dev: bool,
@@ -96,11 +107,16 @@ fn run(task: Task) -> Result<()> {
         Task::Cluster(ClusterTask::Up) => Cluster::up().and_then(|cluster| show(&cluster)),
         Task::Cluster(ClusterTask::Down) => Cluster::down(),
         Task::Cluster(ClusterTask::Status) => status(),
-        Task::Image(ImageArgs { dev }) => image::all(if dev { Profile::Dev } else { Profile::Release }),
+        Task::Image(ImageArgs { dev }) => image::all(profile(dev)),
+        Task::Demo(DemoArgs { dev }) => demo::run(profile(dev)),
         Task::Generate(GenerateArgs { check: false }) => generate::all(),
         Task::Generate(GenerateArgs { check: true }) => generate::check(),
         Task::Test(TestArgs { fast, keep, filter }) => suite::run(suite::Options { fast, keep, filter }),
     }
+}
+
+fn profile(dev: bool) -> Profile {
+    if dev { Profile::Dev } else { Profile::Release }
 }
 
 /// Prints how to reach the cluster.

@@ -35,6 +35,9 @@ const BUDGET: [(Part, &str, u64); 3] =
     [(Part::Tools, "tools", 25), (Part::Rust, "Rust", 22), (Part::Tests, "tests", 28)];
 const RESERVE: u64 = 15;
 
+/// How many tests of a real cluster run at once: they wait for the cluster, and for each other, and do little themselves.
+const WAITING_TESTS: &str = "16";
+
 /// What happened so far.
 struct Run {
     options: Options,
@@ -119,6 +122,9 @@ impl Run {
     ) -> Result<()> {
         let mut cargo = checks::cargo();
         cargo.arg("test").args(packages).env(report::SKIPPED_LIST, skipped);
+        if packages.contains(&"e2e") && !packages.contains(&"--exclude") {
+            cargo.env("RUST_TEST_THREADS", WAITING_TESTS);
+        }
         if std::io::stdout().is_terminal() {
             cargo.env("CARGO_TERM_COLOR", "always");
         }
