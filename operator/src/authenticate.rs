@@ -161,6 +161,7 @@ mod tests {
 
     use super::*;
 
+    #[allow(clippy::needless_pass_by_value, reason = "json! makes values")]
     fn review(status: serde_json::Value) -> Result<Bound, AuthError> {
         bound_to(&serde_json::from_value(json!({"spec": {}, "status": status})).unwrap())
     }

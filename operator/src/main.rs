@@ -16,9 +16,9 @@ fn main() -> anyhow::Result<()> {
     let log =
         tracing_subscriber::fmt().with_env_filter(filter).with_ansi(terminal).with_writer(std::io::stderr);
     if config.log_json {
-        log.json().init()
+        log.json().init();
     } else {
-        log.init()
+        log.init();
     }
     // One thread: the operator waits nearly all of its time, and merging a second of a thousand workers takes milliseconds.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

@@ -11,6 +11,8 @@ mod running;
 mod starting;
 mod status;
 mod step;
+#[cfg(test)]
+mod table;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

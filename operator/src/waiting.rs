@@ -289,6 +289,7 @@ mod tests {
 
     use super::*;
 
+    #[allow(clippy::needless_pass_by_value, reason = "json! makes values")]
     fn view(status: serde_json::Value) -> PodView {
         let pod = json!({
             "metadata": {"name": "r-0-x", "uid": "u", "annotations": {"batch.kubernetes.io/job-completion-index": "0"}},

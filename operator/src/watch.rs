@@ -118,7 +118,6 @@ impl Stores {
 }
 
 /// Starts the watches; they end when the future is dropped.
-#[must_use]
 pub(crate) fn start(client: &Client) -> (Stores, impl Future<Output = ()> + Send + use<>) {
     let (touched, _) = broadcast::channel(4096);
     let (tests, tests_writer) = reflector::store();

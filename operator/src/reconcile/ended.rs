@@ -1,6 +1,7 @@
 //! The end of a run: its result is stored, then its verdict told, then its workers released, then its objects let go. Pure; the judgement
 //! comes from `running.rs`, or from whatever kept the run from starting.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use plimsoll_api::v1alpha1::Verdict as Told;
@@ -82,11 +83,11 @@ pub(super) fn decide(observed: &Observed) -> Decision {
     let awaited = job_runs && start_of(observed).is_some() && since < RELEASE;
     match (&observed.progress, &observed.frozen) {
         (None, Some(frozen)) if awaited => {
-            before.extend([Step::Open(std::sync::Arc::clone(frozen)), Step::Ack])
+            before.extend([Step::Open(Arc::clone(frozen)), Step::Ack]);
         }
         (Some(progress), _) if awaited && !progress.acked => before.push(Step::Ack),
         (Some(progress), _) if !awaited && !progress.links.iter().any(|link| link.connected) => {
-            before.push(Step::Close)
+            before.push(Step::Close);
         }
         _ => {}
     }

@@ -165,6 +165,7 @@ mod tests {
 
     use super::*;
 
+    #[allow(clippy::needless_pass_by_value, reason = "json! makes values")]
     fn test(generation: i64, users: u32, policy: serde_json::Value) -> Arc<LoadTest> {
         Arc::new(
             serde_json::from_value(json!({

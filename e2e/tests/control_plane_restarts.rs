@@ -2,17 +2,17 @@
 //! what it sent equals what the target received. One after the other: each test has the control plane to itself.
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail by panicking, as tests do")]
 
-mod support;
+mod plane;
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::api::Api;
+use plane::{HOME, PATIENCE, Space, Stage, able, block_on, spec, target, until};
 use plimsoll_api::v1alpha1::Verdict;
 use plimsoll_testbed::Testbed;
 use serde_json::json;
-use support::{HOME, PATIENCE, Space, Stage, able, block_on, spec, target, until};
 
 /// Runs the test with the control plane to itself.
 fn alone(namespace: &str, test: impl AsyncFnOnce(&Stage, Space)) {
@@ -111,12 +111,8 @@ fn killed_again_and_again() {
         let target = target();
         space.apply("web", spec(&target.url(), 4, 6, 2)).await;
         // Every 400 ms of the run's life, whatever it does then: accepting, starting, running, storing, releasing.
-        while !space
-            .test("web")
-            .await
-            .and_then(|test| test.status)
-            .is_some_and(|status| status.verdict.is_some())
-        {
+        let judged = async || space.test("web").await?.status?.verdict;
+        while judged().await.is_none() {
             tokio::time::sleep(Duration::from_millis(400)).await;
             operator.kill();
             operator.resume();
@@ -160,7 +156,7 @@ fn the_leader_of_two_is_killed_and_the_other_takes_over() {
         let mut first = stage.operator("first", &["--advertise", &service.to_string()]);
         until("a leader", PATIENCE, async || leader(stage).await.filter(|name| name == "first")).await;
         let second = stage.operator("second", &["--advertise", &service.to_string()]);
-        support::balancer::balance(service, vec![first.sessions, second.sessions]).await;
+        plane::balancer::balance(service, vec![first.sessions, second.sessions]).await;
         let target = target();
         space.apply("web", spec(&target.url(), 4, 20, 2)).await;
         until("traffic", PATIENCE, async || (target.stats().received() > 200).then_some(())).await;
@@ -182,7 +178,7 @@ fn a_leader_that_ends_gives_its_lease_back() {
         let mut first = stage.operator("first", &["--advertise", &service.to_string()]);
         until("a leader", PATIENCE, async || leader(stage).await.filter(|name| name == "first")).await;
         let second = stage.operator("second", &["--advertise", &service.to_string()]);
-        support::balancer::balance(service, vec![first.sessions, second.sessions]).await;
+        plane::balancer::balance(service, vec![first.sessions, second.sessions]).await;
         let target = target();
         space.apply("web", spec(&target.url(), 4, 8, 2)).await;
         until("traffic", PATIENCE, async || (target.stats().received() > 200).then_some(())).await;

@@ -2,7 +2,7 @@
 //! One operator serves all tests; each has a namespace of its own.
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail by panicking, as tests do")]
 
-mod support;
+mod plane;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, OnceLock};
@@ -10,11 +10,11 @@ use std::time::{Duration, Instant};
 
 use kube::ResourceExt;
 use kube::api::{ListParams, Patch, PatchParams, PostParams};
+use plane::operator::Operator;
+use plane::{PATIENCE, Space, Stage, able, block_on, spec, target, until};
 use plimsoll_api::v1alpha1::{LoadTestRun, LoadTestRunStatus, Verdict};
 use plimsoll_testbed::{Config, Errors, Latency, Route, Testbed, When};
 use serde_json::{Value, json};
-use support::operator::Operator;
-use support::{PATIENCE, Space, Stage, able, block_on, spec, target, until};
 
 /// The control plane and its operator.
 fn stage() -> Option<Arc<Stage>> {
