@@ -5,6 +5,8 @@ mod accept;
 mod apply;
 mod decide;
 mod ended;
+#[cfg(test)]
+mod fixtures;
 mod observe;
 mod queue;
 mod running;
