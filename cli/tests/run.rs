@@ -1,5 +1,7 @@
 //! `plimsoll` as a person uses it: the program itself, real traffic to the built-in testbed, exit codes and output.
 
+#![allow(clippy::unwrap_used)]
+
 use std::io::Write;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};

@@ -12,6 +12,7 @@ mod run;
 mod scenario;
 mod slo;
 mod status;
+mod summary;
 mod target;
 mod vars;
 mod workers;
@@ -32,9 +33,9 @@ pub use slo::{
     Severity, Slo, StatusRate, Throughput, TimeoutRate,
 };
 pub use status::{
-    Delivery, HistoryEntry, LoadTestRunStatus, LoadTestStatus, Phase, RunResults, SloOutcome, SloStatus,
-    Span, Summary, Total, Verdict, WorkerCounts,
+    Delivery, HistoryEntry, LoadTestRunStatus, LoadTestStatus, Phase, RunResults, Span, Verdict, WorkerCounts,
 };
+pub use summary::{SloOutcome, SloStatus, Summary, Total};
 pub use target::{
     CertificateAuthority, ClientCertificate, Connections, ConnectionsPer, HttpVersion, NameRef, Preflight,
     Resolve, Target, Tls,
