@@ -1,5 +1,6 @@
 //! The last runs of a test, whatever started them. Used by `mirror.rs`.
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use k8s_openapi::jiff::Timestamp;
 
 use super::RunRecord;
@@ -11,11 +12,22 @@ const ENTRIES: usize = 10;
 /// The runs that exist, and those of the history so far that do not exist any more and had a verdict; newest first.
 pub(super) fn history(runs: &[RunRecord], before: &[HistoryEntry]) -> Vec<HistoryEntry> {
     let gone = before.iter().filter(|entry| runs.iter().all(|run| run.name != entry.name));
-    let gone = gone.filter(|entry| entry.verdict.is_some()).map(|entry| (begun(entry), entry.clone()));
-    let known = runs.iter().map(|run| (Some(run.created), entry(run)));
-    let mut entries: Vec<(Option<Timestamp>, HistoryEntry)> = known.chain(gone).collect();
-    entries.sort_by(|(one, a), (other, b)| other.cmp(one).then_with(|| a.name.cmp(&b.name)));
+    let gone = gone.filter(|entry| entry.verdict.is_some());
+    let gone = gone.map(|entry| (begun(entry).unwrap_or(Timestamp::MIN), entry.clone()));
+    let known = runs.iter().map(|run| (run.created, entry(run)));
+    let mut entries: Vec<(Timestamp, HistoryEntry)> = known.chain(gone).collect();
+    entries.sort_by(|(one, a), (other, b)| {
+        (other, turn(b.started_at.as_ref()))
+            .cmp(&(one, turn(a.started_at.as_ref())))
+            .then_with(|| a.name.cmp(&b.name))
+    });
     entries.into_iter().map(|(_, entry)| entry).take(ENTRIES).collect()
+}
+
+/// Tells runs apart that were made in the same second, of which objects have no fractions: they start one after the other, and one
+/// that has not started is still to come.
+pub(super) fn turn(started: Option<&MicroTime>) -> Timestamp {
+    started.map_or(Timestamp::MAX, |time| time.0)
 }
 
 /// The nearest to when it was made that an entry tells.

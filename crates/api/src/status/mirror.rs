@@ -3,7 +3,7 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::fit::fit_test;
-use super::history::history;
+use super::history::{history, turn};
 use super::{Asked, RunRecord, TestView};
 use crate::conditions::{Stamp, Standing, TestStanding, of_test, reasons, verdict_reason, whole_second};
 use crate::v1alpha1::{HistoryEntry, LoadTestRunStatus, LoadTestStatus, Phase, Summary, Verdict};
@@ -141,7 +141,10 @@ fn remembered(view: &TestView, status: &LoadTestStatus, before: &LoadTestStatus)
 
 fn newest<'a>(view: &TestView<'a>, of: impl Fn(&LoadTestRunStatus) -> bool) -> Option<&'a RunRecord<'a>> {
     let runs = view.runs.iter().filter(|run| run.status.is_some_and(&of));
-    runs.max_by_key(|run| (run.created, run.name))
+    runs.max_by_key(|run| {
+        let started = run.status.and_then(|status| status.started_at.as_ref());
+        (run.created, turn(started), run.name)
+    })
 }
 
 fn nothing_due(view: &TestView) -> String {

@@ -1,5 +1,6 @@
 //! Status of a LoadTest: what it mirrors, what it keeps, and its history.
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use plimsoll_api::status::{Asked, Cause, LARGEST_STATUS, RunRecord, TestView, Waiting, test_status};
 use plimsoll_api::v1alpha1::{LoadTestRunStatus, LoadTestStatus, Phase, Verdict};
 
@@ -119,6 +120,21 @@ fn runs_by_hand_and_on_schedule_set_passed_and_history_only() {
     );
     assert_eq!(status.verdict, None);
     assert!(status.message.unwrap().ends_with("nightly is Running"));
+}
+
+#[test]
+fn of_runs_made_in_the_same_second_the_one_that_started_last_is_the_newest() {
+    let mut first = run(SHOP, samples(6_000, 30, 4)).finished();
+    let mut second = run(SHOP, samples(6_000, 30, 40)).finished();
+    first.started_at = Some(MicroTime(later(1)));
+    second.started_at = Some(MicroTime(later(30)));
+    let runs = [record("a", Cause::Manual, 0, &first), record("shop-1", Cause::Spec, 0, &second)];
+    for runs in [runs, [runs[1], runs[0]]] {
+        let status = test_status(&view(ASKED, &runs));
+        let names: Vec<_> = status.history.iter().map(|entry| entry.name.as_str()).collect();
+        assert_eq!(names, ["shop-1", "a"]);
+        assert_eq!(condition(&status, "Passed"), "False (SLOMissed)");
+    }
 }
 
 #[test]
