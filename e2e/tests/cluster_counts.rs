@@ -186,6 +186,9 @@ fn plan_and_result_can_be_read() -> Result<()> {
     let windows: Vec<&str> = layout.windows.iter().map(|window| window.name.as_str()).collect();
     assert!(["main", "steady"].iter().all(|window| windows.contains(window)), "{windows:?}");
     let cells = &run.result.snapshot.cells;
+    let seen: std::collections::BTreeSet<_> =
+        cells.iter().map(|cell| (cell.request.0, cell.window.0)).collect();
+    assert_eq!(seen.len(), 4, "two requests in two windows: {seen:?}");
     let sent = |path: &str| -> u64 {
         let named = |cell: &&plimsoll_measure::Cell| layout.requests[cell.request.0 as usize] == path;
         cells.iter().filter(named).map(|cell| cell.counts.sent).sum()

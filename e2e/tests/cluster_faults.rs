@@ -18,6 +18,9 @@ const LIMIT: Duration = Duration::from_secs(120);
 /// A label that the only node gets when a run may go on.
 const NODE_LABEL: &str = "plimsoll-e2e-gate";
 
+/// Seconds of the run that is in progress at the kill: as long as it takes to bring the others into their phases, and some.
+const RUNNING: u32 = 22;
+
 /// What became of the runs that the killed operator had, and what nginx saw of them.
 struct Killed {
     finished: (Outcome, Outcome),
@@ -57,7 +60,7 @@ fn killed() -> Result<Killed> {
     starting["spec"]["workers"]["template"] = json!({"spec": {"nodeSelector": {NODE_LABEL: "open"}}});
     namespace.apply(&starting)?;
     namespace.phase("starting", "Starting", LIMIT)?;
-    namespace.apply(&open("running", &url, 30))?;
+    namespace.apply(&open("running", &url, RUNNING))?;
     // One user whose only request is under way long after the end of the load.
     let mut collecting = open("collecting", &url, 2);
     collecting["spec"]["profile"] = json!({"duration": "2s", "users": 1, "gracefulStop": "30s"});
@@ -122,7 +125,7 @@ fn killed_with_a_run_in_progress_all_of_it_is_counted() -> Result<()> {
     let Some(_) = stage()? else { return Ok(()) };
     let killed = KILLED.get()?;
     assert_eq!(killed.running.verdict(), "Passed SLOsMet", "{}", killed.running.message());
-    assert_eq!(killed.running.total("sent")?, 30 * 20);
+    assert_eq!(killed.running.total("sent")?, u64::from(RUNNING) * 20);
     assert_eq!(killed.running.status()["summary"]["total"]["exact"], true);
     assert_eq!(lines(&killed.log, "/running"), sent(&killed.running.run) + sent(&killed.queued));
     assert_eq!(killed.running.status()["workers"], json!({"desired": 2, "ready": 2, "lost": 0}));
@@ -177,7 +180,7 @@ fn when_the_leader_of_two_dies_the_other_goes_on_with_the_run() -> Result<()> {
     .with_context(|| chart::story(&stage.cluster))?;
     let namespace = Namespace::make(stage, "leader")?;
     let web = Web::start(stage, "leader", "location / { return 200 'ok\\n'; }")?;
-    namespace.apply(&open("led", &web.url(), 20))?;
+    namespace.apply(&open("led", &web.url(), 15))?;
     namespace.phase("led", "Running", LIMIT)?;
     process::wait_until("three seconds of traffic", LIMIT, || Ok(web.nginx.access_log()?.len() >= 3 * 20))?;
 
@@ -197,6 +200,6 @@ fn when_the_leader_of_two_dies_the_other_goes_on_with_the_run() -> Result<()> {
     let outcome = namespace.finished("led", LIMIT)?;
     assert_ne!(operator::leader(stage)?.name, leader.name);
     assert_eq!(outcome.verdict(), "Passed SLOsMet", "{}", outcome.message());
-    assert_eq!((outcome.total("sent")?, web.stop()?.len() as u64), (20 * 20, 20 * 20));
+    assert_eq!((outcome.total("sent")?, web.stop()?.len() as u64), (15 * 20, 15 * 20));
     Ok(())
 }

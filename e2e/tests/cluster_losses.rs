@@ -124,6 +124,21 @@ fn a_loss_fails_the_run_where_the_spec_says_so() -> Result<()> {
 }
 
 #[test]
+fn what_was_measured_is_judged_where_the_spec_says_so() -> Result<()> {
+    let Some(_) = stage()? else { return Ok(()) };
+    let loss = lose("goes-on", "Continue", kill)?;
+    assert!(
+        loss.outcome.verdict().starts_with("Passed "),
+        "{}: {}",
+        loss.outcome.verdict(),
+        loss.outcome.message()
+    );
+    assert!(loss.outcome.message().contains("1 of 2 workers lost"), "{}", loss.outcome.message());
+    assert_eq!(loss.kstatus, "Current");
+    Ok(())
+}
+
+#[test]
 fn deleting_the_test_stops_the_traffic_within_two_seconds() -> Result<()> {
     let Some(stage) = stage()? else { return Ok(()) };
     let (namespace, web) = under_way(stage, "gone", "Inconclusive")?;

@@ -3,6 +3,7 @@
 //! tests of the operator and `e2e` use it as a library.
 
 pub mod apiserver;
+pub mod bench;
 pub mod binaries;
 pub mod chart;
 pub mod checks;

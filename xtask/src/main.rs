@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand};
 
 use xtask::binaries::Profile;
 use xtask::cluster::Cluster;
-use xtask::{demo, generate, image, suite, tools};
+use xtask::{bench, demo, generate, image, suite, tools};
 
 /// Builds, checks and tests Plimsoll beyond what Cargo does by itself.
 ///
@@ -41,6 +41,9 @@ enum Task {
     Demo(DemoArgs),
     /// Write the committed files that are made from others: CRDs, and the chart's copies
     Generate(GenerateArgs),
+    /// Measure, beside the goals
+    #[command(subcommand)]
+    Bench(BenchTask),
     /// Check and test everything; installs what that needs
     ///
     /// The tests on a real cluster bring it up, and take it down again if it was not up before. What cannot run on this
@@ -68,6 +71,33 @@ struct ImageArgs {
 #[derive(Args)]
 struct DemoArgs {
     /// Compile without optimisation, in seconds instead of minutes
+    #[arg(long)]
+    dev: bool,
+}
+
+#[derive(Subcommand)]
+enum BenchTask {
+    /// Start, skew, verdict, objects, writes and memory of runs on a real cluster, beside a plain Job
+    ///
+    /// Brings our own cluster up and leaves it up. With the defaults it takes about ten minutes once built.
+    Cluster(BenchClusterArgs),
+}
+
+#[derive(Args)]
+struct BenchClusterArgs {
+    /// Numbers of workers
+    #[arg(long, value_delimiter = ',', default_value = "1,4,8")]
+    workers: Vec<u32>,
+    /// Runs for each number of workers
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
+    runs: u32,
+    /// Duration of a run in seconds
+    #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u32).range(2..=3600))]
+    seconds: u32,
+    /// Duration of one longer run for each number of workers, which shows how writes grow with time
+    #[arg(long, default_value_t = 45, value_parser = clap::value_parser!(u32).range(2..=3600))]
+    long: u32,
+    /// Compile without optimisation, in seconds instead of minutes: not for figures to be published
     #[arg(long)]
     dev: bool,
 }
@@ -109,6 +139,15 @@ fn run(task: Task) -> Result<()> {
         Task::Cluster(ClusterTask::Status) => status(),
         Task::Image(ImageArgs { dev }) => image::all(profile(dev)),
         Task::Demo(DemoArgs { dev }) => demo::run(profile(dev)),
+        Task::Bench(BenchTask::Cluster(BenchClusterArgs { workers, runs, seconds, long, dev })) => {
+            bench::cluster::run(&bench::cluster::Options {
+                workers,
+                runs,
+                seconds,
+                long,
+                profile: profile(dev),
+            })
+        }
         Task::Generate(GenerateArgs { check: false }) => generate::all(),
         Task::Generate(GenerateArgs { check: true }) => generate::check(),
         Task::Test(TestArgs { fast, keep, filter }) => suite::run(suite::Options { fast, keep, filter }),
