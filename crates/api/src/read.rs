@@ -12,6 +12,7 @@ mod walk;
 use std::fmt;
 use std::sync::LazyLock;
 
+use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -19,6 +20,7 @@ use serde_json::Value;
 pub use parse::Position;
 #[cfg(test)]
 pub(crate) use parse::parse_value;
+use path::Path;
 pub use set::Set;
 pub(crate) use walk::closest;
 
@@ -193,7 +195,7 @@ fn document(mut value: Value, mut source: Source, sets: &[Set]) -> Result<Docume
         (_, "ClusterLoadProfile") if ours => {
             checked_profile(typed(value, source, &version, &kind, Object::ClusterLoadProfile)?)
         }
-        ("v1", "Secret") => foreign(value, source, Object::Secret),
+        ("v1", "Secret") => secret(value, source),
         ("v1", "ConfigMap") => foreign(value, source, Object::ConfigMap),
         _ => {
             let kinds: Vec<&str> = SCHEMAS.iter().map(|(kind, _)| kind.as_str()).collect();
@@ -255,6 +257,35 @@ fn checked_profile(document: Document) -> Result<Document, Vec<Problem>> {
     let problems: Vec<Problem> =
         wrong.into_iter().map(|(path, message)| document.source.problem(&path, message)).collect();
     if problems.is_empty() { Ok(document) } else { Err(problems) }
+}
+
+/// A Secret; no message about it holds a value.
+fn secret(value: Value, source: Source) -> Result<Document, Vec<Problem>> {
+    let mut problems = Vec::new();
+    for field in ["data", "stringData"] {
+        let keys = match value.get(field) {
+            None | Some(Value::Null) => continue,
+            Some(Value::Object(keys)) => keys,
+            Some(_) => {
+                problems.push(source.problem(field, "must be a map"));
+                continue;
+            }
+        };
+        for (key, value) in keys {
+            let message = match value {
+                Value::String(_) if field == "stringData" => continue,
+                Value::String(_) if serde_json::from_value::<ByteString>(value.clone()).is_ok() => continue,
+                Value::String(_) => "not base64: encode it, or write the plain text under stringData",
+                _ => "must be a string: put it in quotes",
+            };
+            problems.push(source.problem(&Path::default().field(field).field(key).to_string(), message));
+        }
+    }
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    let whole = source.problem("", "not a v1 Secret: check its metadata and type");
+    foreign(value, source, Object::Secret).map_err(|_| vec![whole])
 }
 
 /// An object whose schema is not ours: its type is the check.

@@ -206,3 +206,23 @@ fn what_was_set_is_named_by_its_argument() {
         "--set spec.profile.user=7: spec.profile.user: unknown field; did you mean \"users\"?"
     );
 }
+
+#[test]
+fn no_problem_of_a_secret_shows_a_value() {
+    let secret =
+        |rest: &str| problems(&format!("apiVersion: v1\nkind: Secret\nmetadata: {{name: s}}\n{rest}\n"));
+    for (rest, problem) in [
+        (
+            "stringData: {pin: 31337}",
+            "checkout.yaml:4:19: stringData.pin: must be a string: put it in quotes",
+        ),
+        ("stringData: 31337", "checkout.yaml:4:13: stringData: must be a map"),
+        (
+            "data: {pin: 31337!}",
+            "checkout.yaml:4:13: data.pin: not base64: encode it, or write the plain text under stringData",
+        ),
+        ("type: [31337]", "checkout.yaml:1:1: not a v1 Secret: check its metadata and type"),
+    ] {
+        assert_eq!(secret(rest), [problem]);
+    }
+}
