@@ -71,7 +71,8 @@ pub fn lower(
 
     let load = load::lower(&profile.shape, &mut errors);
     let layout = windows::layout(&load, &mut errors);
-    let target = target::lower(&spec, load.is_open(), &mut errors);
+    let url_at = if overrides.target.is_some() { "spec.overrides.target.url" } else { "spec.target.url" };
+    let target = target::lower(&spec, url_at, load.is_open(), &mut errors);
     let vars = vars::lower(&spec, &mut errors);
     let mut lowered = scenarios::lower(&spec, &target, &load, layout, &mut errors);
     let slos = slos::lower(&merged_slos, &mut lowered.layout, &mut errors);

@@ -308,7 +308,7 @@ fn refusals_name_line_path_value_and_remedy() {
         (step("{http: {path: '/${vars.x}'}}"), "7:47: spec.scenarios[0].steps[0].http.path: column 4: unknown variable \"x\""),
         (format!("{smoke}  scenarios: [{{name: s}}]\n"), "7:15: spec.scenarios[0]: a scenario has either tasks (one drawn by weight per iteration) or steps (all, in order)"),
         ("  target: {url: http://a, tls: {}}\n  profile: {preset: smoke}\n".into(), "5:32: spec.target.tls: tls needs an https url: write target.url as https://…, or remove tls"),
-        ("  target: {url: 'http://u:p@a'}\n  profile: {preset: smoke}\n".into(), "5:17: spec.target.url: \"http://u:p@a\" holds credentials: put them into a Secret and a header, with vars"),
+        ("  target: {url: 'http://u:p@a'}\n  profile: {preset: smoke}\n".into(), "5:17: spec.target.url: \"http://…@a\" holds credentials: put them into a Secret and a header, with vars"),
         ("  target: {url: 'http://a/?x'}\n  profile: {preset: smoke}\n  scenarios: [{name: s, steps: [{http: {path: /}}]}]\n".into(), "5:17: spec.target.url: has a query, which no step would send: move it to the steps"),
         ("  target: {url: http://a, headers: {k: '${vars.x}'}}\n  profile: {preset: smoke}\n  scenarios: [{name: s, steps: [{http: {path: /}}, {http: {path: /b}}]}]\n".into(), "5:40: spec.target.headers.k: "),
         (format!("{smoke}  vars: [{{name: a}}]\n"), "7:10: spec.vars[0]: a: a variable has either value or valueFrom"),

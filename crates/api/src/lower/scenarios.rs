@@ -19,6 +19,8 @@ pub(super) struct Lowered {
     base_path: String,
     /// Path of a header as the compiler names it → path where it was written.
     origins: HashMap<String, String>,
+    /// Where the target's URL was written.
+    url_at: &'static str,
 }
 
 pub(super) fn lower(
@@ -29,14 +31,15 @@ pub(super) fn lower(
     errors: &mut Errors,
 ) -> Lowered {
     let base_path = target.plan.base_path.clone();
-    let mut lowered = Lowered { scenarios: Vec::new(), layout, base_path, origins: HashMap::new() };
+    let (origins, url_at) = (HashMap::new(), target.url_at);
+    let mut lowered = Lowered { scenarios: Vec::new(), layout, base_path, origins, url_at };
     if spec.scenarios.is_empty() {
         let scenario = lowered_target(spec, target, load, &mut lowered.layout);
         lowered.scenarios.push(scenario);
         return lowered;
     }
     if target.has_query {
-        errors.add("spec.target.url", "has a query, which no step would send: move it to the steps");
+        errors.add(url_at, "has a query, which no step would send: move it to the steps");
     }
     for (at, scenario) in spec.scenarios.iter().enumerate() {
         let at = format!("spec.scenarios[{at}]");
@@ -203,7 +206,7 @@ impl Lowered {
             // What was made of target.url has no step of its own.
             errors.add(
                 written
-                    .replace("spec.target.http.path", "spec.target.url")
+                    .replace("spec.target.http.path", self.url_at)
                     .replace("spec.target.http.", "spec.target."),
                 message,
             );

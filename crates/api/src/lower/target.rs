@@ -6,8 +6,6 @@ use plimsoll_scenario::{Field, VarSource};
 use super::error::Errors;
 use crate::v1alpha1::{self as api, LoadTestSpec};
 
-const URL: &str = "spec.target.url";
-
 /// The target, and what the plan does not keep of its URL.
 pub(super) struct Lowered {
     pub(super) plan: Target,
@@ -15,12 +13,14 @@ pub(super) struct Lowered {
     pub(super) path_and_query: String,
     /// Whether there is a query.
     pub(super) has_query: bool,
+    /// The path where the URL was written.
+    pub(super) url_at: &'static str,
 }
 
-pub(super) fn lower(spec: &LoadTestSpec, open: bool, errors: &mut Errors) -> Lowered {
+pub(super) fn lower(spec: &LoadTestSpec, url_at: &'static str, open: bool, errors: &mut Errors) -> Lowered {
     let target = &spec.target;
     let url = Url::parse(&target.url).unwrap_or_else(|message| {
-        errors.add(URL, format!("{:?} {message}", target.url));
+        errors.add(url_at, format!("{:?} {message}", without_credentials(&target.url)));
         Url::default()
     });
     let https = url.scheme == "https";
@@ -48,7 +48,17 @@ pub(super) fn lower(spec: &LoadTestSpec, open: bool, errors: &mut Errors) -> Low
     };
     let has_query = url.rest.contains('?');
     let path_and_query = if url.rest.starts_with('/') { url.rest } else { format!("/{}", url.rest) };
-    Lowered { plan, path_and_query, has_query }
+    Lowered { plan, path_and_query, has_query, url_at }
+}
+
+/// A URL as it may be shown.
+fn without_credentials(url: &str) -> String {
+    let start = url.find("://").map_or(0, |at| at + 3);
+    let end = url[start..].find(['/', '?', '#']).map_or(url.len(), |at| start + at);
+    match url[start..end].rfind('@') {
+        Some(at) => format!("{}…{}", &url[..start], &url[start + at..]),
+        None => url.to_owned(),
+    }
 }
 
 pub(super) fn field(name: &str, value: &str) -> Field {
@@ -111,9 +121,9 @@ impl<'a> Url<'a> {
         let (host, port) = host_and_port(authority)?;
         let port = match port {
             None => default,
-            Some(port) => port
-                .parse()
-                .ok()
+            Some(port) => Some(port)
+                .filter(|port| port.bytes().all(|b| b.is_ascii_digit()))
+                .and_then(|port| port.parse().ok())
                 .filter(|port| *port > 0)
                 .ok_or_else(|| format!("has the port {port:?}, which is not from 1 to 65535"))?,
         };
@@ -168,12 +178,24 @@ mod tests {
             ("http://a#b", "has a fragment"),
             ("http://a:0", "has the port"),
             ("http://a:99999", "has the port"),
+            ("http://a:+80", "has the port"),
             ("http://a b", "has the host"),
             ("http://:80", "has the host"),
             ("http://[x]", "has the address"),
             ("http://[::1]80", "has text after"),
         ] {
             assert!(Url::parse(text).unwrap_err().starts_with(message), "{text}");
+        }
+    }
+
+    #[test]
+    fn no_message_shows_credentials() {
+        for (url, shown) in [
+            ("http://u:hunter2@a.test/x@y", "http://…@a.test/x@y"),
+            ("u:hunter2@a.test", "…@a.test"),
+            ("http://a.test/x@y", "http://a.test/x@y"),
+        ] {
+            assert_eq!(without_credentials(url), shown);
         }
     }
 }
