@@ -1,5 +1,5 @@
 //! Values of secrets and config maps for a local run: from documents of the input and from `--secret`.
-//! In a cluster the kubelet mounts them; `worker/src/files.rs` reads them there.
+//! In a cluster the kubelet mounts them; `worker/src/share.rs` reads them there.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -48,7 +48,9 @@ impl Values {
 
     /// Takes one `--secret NAME/KEY=env:VAR` or `NAME/KEY=file:PATH`. Errors never show the value.
     pub(crate) fn add_flag(&mut self, flag: &str) -> Result<()> {
-        let usage = || anyhow!("--secret {flag}: write NAME/KEY=env:VAR or NAME/KEY=file:PATH");
+        // What stands after the = may be the secret itself.
+        let given = flag.split(['=', ':']).next().unwrap_or_default();
+        let usage = || anyhow!("--secret {given}…: write NAME/KEY=env:VAR or NAME/KEY=file:PATH");
         let (object, source) = flag.split_once('=').ok_or_else(usage)?;
         let (name, key) = object.split_once('/').ok_or_else(usage)?;
         let value = match source.split_once(':') {
@@ -93,6 +95,7 @@ mod tests {
         let mut values = Values::default();
         let problem = values.add_flag("load-user/password=hunter2").unwrap_err().to_string();
         assert!(problem.contains("NAME/KEY=env:VAR"), "{problem}");
+        assert!(problem.contains("load-user/password") && !problem.contains("hunter2"), "{problem}");
         let problem =
             values.add_flag("load-user/password=env:NO_SUCH_VARIABLE_HERE").unwrap_err().to_string();
         assert!(problem.contains("NO_SUCH_VARIABLE_HERE"), "{problem}");
