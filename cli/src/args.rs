@@ -48,7 +48,7 @@ pub(crate) struct InputArgs {
     #[arg(long = "set", value_name = "PATH=VALUE")]
     pub(crate) sets: Vec<String>,
 
-    /// Send the load to this URL instead of the manifest's `spec.target.url`
+    /// Send the load to this URL instead of the manifest's `spec.target.url` (and that of a LoadTestRun's overrides)
     #[arg(long, value_name = "URL")]
     pub(crate) target: Option<String>,
 }
@@ -71,12 +71,12 @@ pub(crate) struct RunArgs {
     pub(crate) quick: QuickArgs,
 
     /// Print the manifest that the quick options stand for, and stop
-    #[arg(long, requires = "url")]
+    #[arg(long, requires = "url", conflicts_with = "sets")]
     pub(crate) print_manifest: bool,
 
     /// Threads that generate load [default: the cores that this process may use]
-    #[arg(long, value_name = "N")]
-    pub(crate) threads: Option<usize>,
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) threads: Option<u16>,
 
     /// What to print at the end; with json or yaml, standard output is nothing but the LoadTestRun
     #[arg(short, long, value_enum, default_value_t = Output::Text)]

@@ -29,7 +29,7 @@ pub(crate) struct Input {
 pub(crate) struct Asked<'a> {
     pub(crate) test: &'a LoadTest,
     pub(crate) source: &'a Source,
-    pub(crate) run: Option<&'a LoadTestRun>,
+    pub(crate) run: Option<(&'a LoadTestRun, &'a Source)>,
 }
 
 /// Why manifests were refused: one line per problem.
@@ -42,10 +42,7 @@ pub(crate) fn load(args: &InputArgs) -> Result<Input> {
     if args.files.is_empty() {
         bail!("no manifest: name a file, `-` for standard input, or try `plimsoll run --url URL`");
     }
-    let mut sets = Vec::new();
-    for set in &args.sets {
-        sets.push(set.parse::<Set>().map_err(|wrong| anyhow::anyhow!("--set {set}: {wrong}"))?);
-    }
+    let sets = sets(args)?;
     let mut input = Input::default();
     let mut problems = Vec::new();
     for file in &args.files {
@@ -59,11 +56,15 @@ pub(crate) fn load(args: &InputArgs) -> Result<Input> {
         return Err(Refused(problems).into());
     }
     if let Some(url) = &args.target {
-        for (test, _) in &mut input.tests {
-            test.spec.target.url.clone_from(url);
-        }
+        input.send_to(|target| target.clone_from(url));
     }
     Ok(input)
+}
+
+/// The fields that `--set` sets.
+pub(crate) fn sets(args: &InputArgs) -> Result<Vec<Set>> {
+    let parse = |set: &String| set.parse().map_err(|wrong| anyhow::anyhow!("--set {set}: {wrong}"));
+    args.sets.iter().map(parse).collect()
 }
 
 fn text_of(file: &Path) -> Result<(String, String)> {
@@ -94,6 +95,15 @@ impl Input {
         }
     }
 
+    /// Changes every URL that load would go to: those of the tests, and those that runs put in their place.
+    pub(crate) fn send_to(&mut self, change: impl Fn(&mut String)) {
+        self.tests.iter_mut().for_each(|(test, _)| change(&mut test.spec.target.url));
+        let overrides = self.runs.iter_mut().filter_map(|(run, _)| run.spec.overrides.as_mut());
+        overrides
+            .filter_map(|overrides| overrides.target.as_mut())
+            .for_each(|target| change(&mut target.url));
+    }
+
     fn add_profile(&mut self, kind: ProfileKind, name: Option<String>, spec: LoadProfileSpec) {
         let name = name.unwrap_or_default();
         self.references.profiles.insert(ProfileRef { kind, name }, spec);
@@ -107,7 +117,7 @@ impl Input {
             let name = test.metadata.name.as_deref();
             let runs = self.runs.iter().filter(|(run, _)| Some(run.spec.test_ref.name.as_str()) == name);
             let before = asked.len();
-            asked.extend(runs.map(|(run, _)| Asked { test, source, run: Some(run) }));
+            asked.extend(runs.map(|(run, from)| Asked { test, source, run: Some((run, from)) }));
             if asked.len() == before {
                 asked.push(Asked { test, source, run: None });
             }
@@ -155,16 +165,20 @@ impl Asked<'_> {
             test: self.name().to_owned(),
             name: self.run_name(&hash),
         };
-        lower(self.test, self.run.and_then(|run| run.spec.overrides.as_ref()), references, run, seed)
+        lower(self.test, self.run.and_then(|(run, _)| run.spec.overrides.as_ref()), references, run, seed)
     }
 
     fn run_name(&self, hash: &str) -> String {
-        let given = self.run.and_then(|run| run.metadata.name.clone());
+        let given = self.run.and_then(|(run, _)| run.metadata.name.clone());
         given.unwrap_or_else(|| format!("{}-{}", self.name(), hash.get(..8).unwrap_or(hash)))
     }
 
     /// Errors of [`Asked::lower`] with file and line.
     pub(crate) fn refused(&self, errors: &[LowerError]) -> Refused {
-        Refused(errors.iter().map(|error| self.source.problem(error.path(), error.message())).collect())
+        let written = |path: &str| match self.run {
+            Some((_, source)) if path.starts_with("spec.overrides") => source,
+            _ => self.source,
+        };
+        Refused(errors.iter().map(|e| written(e.path()).problem(e.path(), e.message())).collect())
     }
 }

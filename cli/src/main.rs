@@ -3,6 +3,7 @@
 mod args;
 mod exit;
 mod input;
+mod out;
 mod profiles;
 mod quick;
 mod render;
@@ -28,7 +29,7 @@ fn main() -> ExitCode {
     match done {
         Ok(exit) => exit.into(),
         Err(error) => {
-            eprintln!("{error:#}");
+            out::say(&format_args!("{error:#}"));
             Exit::Refused.into()
         }
     }

@@ -8,12 +8,13 @@ use serde_json::{Value, json};
 
 use crate::args::{ProfileOutput, ProfilesArgs, ProfilesCommand};
 use crate::exit::Exit;
+use crate::out::print;
 
 /// Lists or shows profiles.
 pub(crate) fn profiles(args: &ProfilesArgs) -> Result<Exit> {
     match &args.command {
-        ProfilesCommand::List => print!("{}", list()),
-        ProfilesCommand::Show { name, output } => print!("{}", show(find(name)?, *output)?),
+        ProfilesCommand::List => print(&list())?,
+        ProfilesCommand::Show { name, output } => print(&show(find(name)?, *output)?)?,
     }
     Ok(Exit::Passed)
 }

@@ -11,6 +11,7 @@ use plimsoll_manifests::{OPERATOR_PORT, Settings, build, network_policy};
 use crate::args::RenderArgs;
 use crate::exit::Exit;
 use crate::input::{Asked, load};
+use crate::out::print;
 
 /// Prints what the input's tests amount to.
 pub(crate) fn render(args: &RenderArgs) -> Result<Exit> {
@@ -24,7 +25,7 @@ pub(crate) fn render(args: &RenderArgs) -> Result<Exit> {
             documents.extend(objects(&asked, &resolved, args)?);
         }
     }
-    print!("{}", documents.join(if args.plan { "\n" } else { "---\n" }));
+    print(&documents.join(if args.plan { "\n" } else { "---\n" }))?;
     Ok(Exit::Passed)
 }
 
@@ -55,7 +56,7 @@ pub(crate) fn run_of(asked: &Asked<'_>, resolved: &Resolved) -> LoadTestRun {
         ..ObjectMeta::default()
     };
     let spec = match asked.run {
-        Some(run) => run.spec.clone(),
+        Some((run, _)) => run.spec.clone(),
         None => LoadTestRunSpec { test_ref: TestRef { name: id.test.clone() }, ..LoadTestRunSpec::default() },
     };
     LoadTestRun { metadata, spec, status: None }

@@ -10,13 +10,14 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result};
 use plimsoll_api::status::report;
-use plimsoll_api::{Resolved, read, spec_hash, to_yaml};
+use plimsoll_api::{Resolved, read_with, spec_hash, to_yaml};
 use plimsoll_slo::{Facts, Judgement, Reason, Verdict, judge};
 use plimsoll_testbed::{Config, Testbed};
 
 use crate::args::{Output, RunArgs};
 use crate::exit::Exit;
-use crate::input::{Asked, Input, Refused, load};
+use crate::input::{Asked, Input, Refused, load, sets};
+use crate::out::print;
 use crate::{quick, render};
 use display::Display;
 use drive::{Interrupts, Job, Outcome};
@@ -31,11 +32,12 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit> {
         Some(url) => {
             let manifest = to_yaml(&quick::manifest(url, &args.quick))?;
             if args.print_manifest {
-                print!("{manifest}");
+                print(&manifest)?;
                 return Ok(Exit::Passed);
             }
             let mut input = Input::default();
-            read("--url", &manifest).map_err(Refused)?.into_iter().for_each(|document| input.take(document));
+            let documents = read_with("--url", &manifest, &sets(&args.input)?).map_err(Refused)?;
+            documents.into_iter().for_each(|document| input.take(document));
             input
         }
         None => load(&args.input)?,
@@ -53,18 +55,17 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit> {
     exit
 }
 
-/// Starts the stand-in and points every test at it; the path of the target stays.
+/// Starts the stand-in and points every test and run at it; the path of the target stays.
 fn start_testbed(input: &mut Input, display: &mut Display) -> Result<Testbed> {
     let testbed = Testbed::start(Config::default()).context("the testbed did not start")?;
     let url = testbed.url();
     display.say(&format!("testbed listening on {url}"));
-    for (test, _) in &mut input.tests {
-        let target = &mut test.spec.target;
-        let rest = target.url.split_once("://").map_or("", |(_, rest)| rest);
+    input.send_to(|target| {
+        let rest = target.split_once("://").map_or("", |(_, rest)| rest);
         let path = rest.find(['/', '?']).map_or("", |at| &rest[at..]);
-        target.url = format!("{}{path}", url.trim_end_matches('/'));
-        target.tls = None;
-    }
+        *target = format!("{}{path}", url.trim_end_matches('/'));
+    });
+    input.tests.iter_mut().for_each(|(test, _)| test.spec.target.tls = None);
     Ok(testbed)
 }
 
@@ -84,15 +85,19 @@ async fn run_all(input: &Input, args: &RunArgs, display: &mut Display) -> Result
     }
     let mut interrupts = Interrupts::new()?;
     let mut worst = Exit::Passed;
-    for (asked, resolved) in jobs {
-        let exit = run_one(&asked, resolved, input, args, display, &mut interrupts).await?;
+    let mut jobs = jobs.into_iter();
+    while let Some((asked, resolved)) = jobs.next() {
+        let (exit, interrupted) = run_one(&asked, resolved, input, args, display, &mut interrupts).await?;
         worst = worst.max(exit);
-        if exit == Exit::Interrupted {
+        if interrupted {
+            jobs.for_each(|(asked, _)| display.say(&format!("{}: not run, since interrupted", asked.name())));
             break;
         }
     }
     Ok(worst)
 }
+
+/// Runs a test and prints what came of it: the exit code, and whether somebody interrupted it.
 
 async fn run_one(
     asked: &Asked<'_>,
@@ -101,7 +106,7 @@ async fn run_one(
     args: &RunArgs,
     display: &mut Display,
     interrupts: &mut Interrupts,
-) -> Result<Exit> {
+) -> Result<(Exit, bool)> {
     // In one process the threads share the load; more than one worker would only cut it.
     resolved.plan.workers = 1;
     for notice in &resolved.notices {
@@ -116,7 +121,7 @@ async fn run_one(
                 slos: &resolved.slos,
                 validity: &resolved.validity,
                 materials,
-                threads: args.threads,
+                threads: args.threads.map(usize::from),
             };
             let (slos, validity) = (&resolved.slos, &resolved.validity);
             let show = |now: drive::Now<'_>| display.show(asked.name(), &plan, slos, validity, &now);
@@ -125,18 +130,18 @@ async fn run_one(
         Err(missing) => Some(could_not_run(&resolved, missing.to_string())),
     };
     display.clear();
-    let Some(outcome) = outcome else { return Ok(Exit::Interrupted) };
+    let Some(outcome) = outcome else { return Ok((Exit::Interrupted, true)) };
     let judgement = judged(&resolved, &outcome);
     let exit = judgement.verdict.into();
     let hash = spec_hash(&asked.test.spec);
     let run = render::run_of(asked, &resolved);
     let Finished { run, result } = output::finished(run, &resolved, &outcome, &judgement, queued, hash)?;
     match args.output {
-        Output::Text => print!("{}", coloured(&report(&result), judgement.verdict)),
-        Output::Json => println!("{}", serde_json::to_string_pretty(&run)?),
-        Output::Yaml => print!("---\n{}", to_yaml(&run)?),
-    }
-    Ok(exit)
+        Output::Text => print(&coloured(&report(&result), judgement.verdict)),
+        Output::Json => print(&(serde_json::to_string_pretty(&run)? + "\n")),
+        Output::Yaml => print(&format!("---\n{}", to_yaml(&run)?)),
+    }?;
+    Ok((exit, outcome.facts.stopped == Some(Reason::Cancelled)))
 }
 
 /// Colours the verdict, the report's first word, on a terminal.
@@ -154,7 +159,12 @@ fn coloured(report: &str, verdict: Verdict) -> String {
 }
 
 fn judged(resolved: &Resolved, outcome: &Outcome) -> Judgement {
-    judge(&resolved.slos, &resolved.validity, &resolved.plan.layout, &outcome.merged, &outcome.facts)
+    let Resolved { slos, validity, plan, .. } = resolved;
+    let mut judgement = judge(slos, validity, &plan.layout, &outcome.merged, &outcome.facts);
+    if let Some(fault) = &outcome.fault {
+        judgement.message = format!("{}; {fault}", judgement.message);
+    }
+    judgement
 }
 
 fn could_not_run(resolved: &Resolved, message: String) -> Outcome {
@@ -163,5 +173,5 @@ fn could_not_run(resolved: &Resolved, message: String) -> Outcome {
         error: Some((Reason::InvalidReference, message)),
         ..Facts::default()
     };
-    Outcome { merged: Arc::default(), facts, started: None }
+    Outcome { merged: Arc::default(), facts, started: None, fault: None }
 }

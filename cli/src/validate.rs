@@ -1,11 +1,12 @@
 //! `plimsoll validate`: everything that can be said of manifests without a cluster and without traffic.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use plimsoll_api::LowerError;
 
 use crate::args::ValidateArgs;
 use crate::exit::Exit;
 use crate::input::{Asked, Refused, load};
+use crate::out::print;
 
 /// Checks all documents; what they refer to outside of the input is listed as unchecked.
 pub(crate) fn validate(args: &ValidateArgs) -> Result<Exit> {
@@ -39,7 +40,12 @@ pub(crate) fn validate(args: &ValidateArgs) -> Result<Exit> {
         lines.push(format!("{:?} {}: valid", profile.kind, profile.name));
     }
     lines.extend(input.others.iter().map(|other| format!("{other}: not ours, unchecked")));
-    println!("{}", lines.join("\n"));
+    if lines.is_empty() {
+        bail!(
+            "nothing to check: the input holds no LoadTest, LoadTestRun, LoadProfile or ClusterLoadProfile"
+        );
+    }
+    print(&(lines.join("\n") + "\n"))?;
     Ok(Exit::Passed)
 }
 

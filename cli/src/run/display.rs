@@ -8,6 +8,7 @@ use plimsoll_plan::{Load, Plan};
 use plimsoll_slo::{Outcome, Slo, Validity, judge, text};
 
 use super::drive::Now;
+use crate::out::say;
 
 /// Distance of plain lines.
 const PLAIN_EVERY: Duration = Duration::from_secs(5);
@@ -44,7 +45,7 @@ impl Display {
             return;
         }
         self.clear();
-        eprintln!("{line}");
+        say(&line);
     }
 
     /// Shows the run as it is now, if it is time to.
@@ -55,14 +56,12 @@ impl Display {
             Mode::Plain => {
                 if self.last.is_none_or(|last| elapsed >= last + PLAIN_EVERY) {
                     self.last = Some(elapsed);
-                    eprintln!("{name}: {}", line(plan, slos, validity, now, elapsed));
+                    say(&format_args!("{name}: {}", line(plan, slos, validity, now, elapsed)));
                 }
             }
             Mode::Terminal => {
                 let line = line(plan, slos, validity, now, elapsed);
-                eprint!("\r\x1b[2K{} {line}", bar(elapsed, plan.duration));
-                // A terminal that is gone is noticed when the report is printed.
-                let _ = std::io::stderr().flush();
+                redraw(&format!("{} {line}", bar(elapsed, plan.duration)));
             }
         }
     }
@@ -70,10 +69,15 @@ impl Display {
     /// Takes the redrawn line away.
     pub(super) fn clear(&mut self) {
         if self.mode == Mode::Terminal {
-            eprint!("\r\x1b[2K");
-            let _ = std::io::stderr().flush();
+            redraw("");
         }
     }
+}
+
+/// Puts text in place of the terminal's last line. A terminal that is gone is noticed when the report is printed.
+fn redraw(text: &str) {
+    let mut terminal = std::io::stderr().lock();
+    let _ = write!(terminal, "\r\x1b[2K{text}").and_then(|()| terminal.flush());
 }
 
 /// `12s of 20s, 20 users, 143.2/s, p95 6.1ms, errors 0%, 3 of 4 SLOs met`

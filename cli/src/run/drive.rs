@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 use plimsoll_engine::Materials;
 use plimsoll_measure::Snapshot;
 use plimsoll_plan::{Load, Plan};
-use plimsoll_session::{LocalRun, Stop, local};
+use plimsoll_session::{LocalRun, Progress, Stop, local};
 use plimsoll_slo::{Facts, Reason, Slo, Validity};
 use plimsoll_worker::{ExecuteError, execute};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -26,6 +26,8 @@ pub(super) struct Outcome {
     pub(super) facts: Facts,
     /// When the load began; absent if it never did.
     pub(super) started: Option<SystemTime>,
+    /// Why a part of the load is missing, if one is: a core could not run.
+    pub(super) fault: Option<String>,
 }
 
 /// The run as it is now, for whoever shows it.
@@ -92,7 +94,8 @@ pub(super) async fn drive(
     facts.error = failure.and_then(could_not_run);
     let began = watch.began.is_some() && facts.error.is_none();
     let started = progress.start.filter(|_| began);
-    Ok(Some(Outcome { merged: Arc::clone(progress.gather.merged()), facts, started }))
+    let fault = fault(&progress).map(str::to_owned);
+    Ok(Some(Outcome { merged: Arc::clone(progress.gather.merged()), facts, started, fault }))
 }
 
 /// Follows a run and decides when it stops.
@@ -101,7 +104,7 @@ struct Watch<'a> {
     slos: &'a [Slo],
     validity: &'a Validity,
     began: Option<Instant>,
-    /// Nanoseconds of load when it was stopped, or when its iterations were done.
+    /// Nanoseconds of load when it was stopped, or when all was measured.
     ended: Option<u64>,
     stopped: Option<Reason>,
 }
@@ -128,7 +131,9 @@ impl Watch<'_> {
         }
         let done = progress.gather.all_done();
         if done && self.ended.is_none() {
-            self.ended = Some(self.elapsed());
+            // Only iterations end a run before its time; a load that has nothing left to send still lasts as long as planned.
+            let early = self.plan.iterations.is_some();
+            self.ended = Some(if early { self.elapsed() } else { self.plan.duration });
         }
         done
     }
@@ -145,11 +150,11 @@ impl Watch<'_> {
         u64::try_from(elapsed).unwrap_or(u64::MAX).min(self.plan.duration)
     }
 
-    fn facts(&self, progress: &plimsoll_session::Progress) -> Facts {
+    fn facts(&self, progress: &Progress) -> Facts {
         Facts {
             open_model: matches!(self.plan.load, Load::Open { .. }),
             workers: self.plan.workers,
-            workers_lost: 0,
+            workers_lost: fault(progress).is_some().into(),
             start_skew: progress.gather.start_skew(),
             measured: self.ended.unwrap_or_else(|| self.elapsed()),
             stopped: self.stopped,
@@ -157,6 +162,11 @@ impl Watch<'_> {
             queries: Vec::new(),
         }
     }
+}
+
+/// What the worker says that kept a part of its share from being executed.
+fn fault(progress: &Progress) -> Option<&str> {
+    progress.gather.workers().iter().find_map(|worker| worker.last.as_ref()?.fault.as_deref())
 }
 
 /// Why a run could not take place, if that is what happened.
