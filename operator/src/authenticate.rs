@@ -9,13 +9,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use k8s_openapi::api::authentication::v1::{TokenReview, TokenReviewSpec, UserInfo};
-use k8s_openapi::api::core::v1::Pod;
 use kube::Client;
 use kube::api::{Api, ObjectMeta, PostParams};
 use plimsoll_manifests::{RUN_LABEL, index_of};
 use plimsoll_session::{AuthError, Authenticator, PodIdentity};
 use sha2::{Digest, Sha256};
 
+use crate::objects::WorkerPod;
 use crate::watch::Stores;
 
 /// Audience of the workers' tokens (`crates/manifests/src/pod.rs`).
@@ -93,7 +93,7 @@ impl Reviewer {
     }
 
     async fn live(&self, bound: Bound) -> Result<PodIdentity, AuthError> {
-        let pods: Api<Pod> = Api::namespaced(self.client.clone(), &bound.namespace);
+        let pods: Api<WorkerPod> = Api::namespaced(self.client.clone(), &bound.namespace);
         match pods.get_opt(&bound.pod).await {
             Ok(pod) => worker_of(pod.as_ref(), bound),
             Err(error) => match self.stores.pod(&bound.namespace, &bound.pod) {
@@ -138,10 +138,10 @@ fn extra(user: &UserInfo, key: &str) -> Option<String> {
 }
 
 /// The worker that a live pod is. A pod whose end is asked for still is one: it hands in what it measured.
-fn worker_of(pod: Option<&Pod>, bound: Bound) -> Result<PodIdentity, AuthError> {
+fn worker_of(pod: Option<&WorkerPod>, bound: Bound) -> Result<PodIdentity, AuthError> {
     let Bound { namespace, pod: name, uid } = bound;
-    let phase = |pod: &Pod| pod.status.as_ref().and_then(|status| status.phase.clone()).unwrap_or_default();
-    let live = |pod: &&Pod| {
+    let phase = |pod: &WorkerPod| pod.status.phase.clone().unwrap_or_default();
+    let live = |pod: &&WorkerPod| {
         pod.metadata.uid.as_ref() == Some(&uid) && !matches!(phase(pod).as_str(), "Succeeded" | "Failed")
     };
     let Some(pod) = pod.filter(live) else {
@@ -192,7 +192,7 @@ mod tests {
     #[test]
     fn the_pod_must_be_the_very_one_and_alive() {
         let bound = || Bound { namespace: "shop".into(), pod: "r-0-x".into(), uid: "u".into() };
-        let pod = |uid: &str, phase: &str| -> Pod {
+        let pod = |uid: &str, phase: &str| -> WorkerPod {
             serde_json::from_value(json!({
                 "metadata": {"name": "r-0-x", "uid": uid, "labels": {"plimsoll.dev/run": "r"},
                     "annotations": {"batch.kubernetes.io/job-completion-index": "0"}},

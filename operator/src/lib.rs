@@ -10,6 +10,7 @@ mod context;
 mod events;
 mod lead;
 mod limits;
+mod objects;
 mod reconcile;
 mod schedule;
 mod test;

@@ -3,11 +3,12 @@
 
 use std::time::Duration;
 
-use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
+use k8s_openapi::api::core::v1::ContainerStatus;
 use k8s_openapi::jiff::Timestamp;
 use plimsoll_manifests::index_of;
 use plimsoll_session::LastWords;
+
+use crate::objects::{WorkerJob, WorkerPod};
 
 /// A worker's pod, as far as it matters.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -104,9 +105,8 @@ pub(crate) struct JobView {
 
 /// A pod of a run; nothing if it is not one of an Indexed Job.
 #[must_use]
-pub(crate) fn pod_view(pod: &Pod) -> Option<PodView> {
-    let status = pod.status.as_ref();
-    let phase = status.and_then(|status| status.phase.as_deref()).unwrap_or("Pending");
+pub(crate) fn pod_view(pod: &WorkerPod) -> Option<PodView> {
+    let phase = pod.status.phase.as_deref().unwrap_or("Pending");
     Some(PodView {
         index: index_of(pod.metadata.annotations.as_ref())?,
         name: pod.metadata.name.clone()?,
@@ -118,11 +118,10 @@ pub(crate) fn pod_view(pod: &Pod) -> Option<PodView> {
     })
 }
 
-fn trouble(pod: &Pod, phase: &str) -> Option<Trouble> {
-    let status = pod.status.as_ref()?;
+fn trouble(pod: &WorkerPod, phase: &str) -> Option<Trouble> {
+    let status = &pod.status;
     let made = |kind, text: &str| Some(Trouble { kind, text: text.trim().to_owned() });
-    let containers =
-        status.init_container_statuses.iter().flatten().chain(status.container_statuses.iter().flatten());
+    let containers = status.init_container_statuses.iter().chain(&status.container_statuses);
     for container in containers {
         if let Some((kind, text)) = container_trouble(container) {
             return made(kind, &text);
@@ -132,7 +131,7 @@ fn trouble(pod: &Pod, phase: &str) -> Option<Trouble> {
         let text = status.message.as_deref().or(status.reason.as_deref()).unwrap_or("the pod failed");
         return made(TroubleKind::Crashed, text);
     }
-    let scheduled = status.conditions.iter().flatten().find(|condition| condition.type_ == "PodScheduled");
+    let scheduled = status.conditions.iter().find(|condition| condition.type_ == "PodScheduled");
     match scheduled {
         Some(condition) if condition.status == "False" => {
             made(TroubleKind::Unschedulable, condition.message.as_deref().unwrap_or("no node takes it"))
@@ -202,11 +201,9 @@ fn names_a_reference(message: &str) -> bool {
 
 /// A Job of a run.
 #[must_use]
-pub(crate) fn job_view(job: &Job) -> JobView {
-    let status = job.status.as_ref();
+pub(crate) fn job_view(job: &WorkerJob) -> JobView {
     let condition = |kind: &str| {
-        let conditions = status.and_then(|status| status.conditions.as_ref()).into_iter().flatten();
-        conditions.into_iter().find(|condition| condition.type_ == kind && condition.status == "True")
+        job.status.conditions.iter().find(|condition| condition.type_ == kind && condition.status == "True")
     };
     let failed = condition("Failed").map(|condition| {
         (condition.reason.clone().unwrap_or_default(), condition.message.clone().unwrap_or_default())
@@ -216,10 +213,8 @@ pub(crate) fn job_view(job: &Job) -> JobView {
         created: job.metadata.creation_timestamp.as_ref().map(|time| time.0),
         failed,
         complete: condition("Complete").is_some(),
-        failed_indexes: indexes(
-            status.and_then(|status| status.failed_indexes.as_deref()).unwrap_or_default(),
-        ),
-        retired: job.spec.as_ref().is_some_and(|spec| spec.ttl_seconds_after_finished.is_some()),
+        failed_indexes: indexes(job.status.failed_indexes.as_deref().unwrap_or_default()),
+        retired: job.spec.ttl_seconds_after_finished.is_some(),
     }
 }
 

@@ -5,8 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
-use k8s_openapi::api::batch::v1::{Job, JobSpec, JobStatus};
-use k8s_openapi::api::core::v1::{Pod, PodStatus};
 use kube::api::{Api, ObjectMeta};
 use kube::runtime::WatchStreamExt;
 use kube::runtime::reflector::{self, ObjectRef, Store};
@@ -18,6 +16,8 @@ use plimsoll_manifests::RUN_LABEL;
 use plimsoll_session::RunKey;
 use serde::de::DeserializeOwned;
 use tokio::sync::broadcast;
+
+use crate::objects::{WorkerJob, WorkerPod};
 
 /// Something that may have to be looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,8 +44,8 @@ pub(crate) struct Stores {
     pub(crate) tests: Store<LoadTest>,
     /// LoadTestRuns.
     pub(crate) runs: Store<LoadTestRun>,
-    jobs: Store<Job>,
-    pods: Store<Pod>,
+    jobs: Store<WorkerJob>,
+    pods: Store<WorkerPod>,
     touched: broadcast::Sender<Touched>,
 }
 
@@ -75,20 +75,20 @@ impl Stores {
 
     /// A pod of a run.
     #[must_use]
-    pub(crate) fn pod(&self, namespace: &str, name: &str) -> Option<Arc<Pod>> {
+    pub(crate) fn pod(&self, namespace: &str, name: &str) -> Option<Arc<WorkerPod>> {
         self.pods.get(&ObjectRef::new(name).within(namespace))
     }
 
     /// The Job of a run: it has the run's name.
     #[must_use]
-    pub(crate) fn job(&self, run: &RunKey) -> Option<Arc<Job>> {
+    pub(crate) fn job(&self, run: &RunKey) -> Option<Arc<WorkerJob>> {
         self.jobs.get(&ObjectRef::new(&run.name).within(&run.namespace))
     }
 
     /// The pods of a run.
     #[must_use]
-    pub(crate) fn pods_of(&self, run: &RunKey) -> Vec<Arc<Pod>> {
-        let ours = |pod: &Arc<Pod>| {
+    pub(crate) fn pods_of(&self, run: &RunKey) -> Vec<Arc<WorkerPod>> {
+        let ours = |pod: &Arc<WorkerPod>| {
             pod.metadata.namespace.as_ref() == Some(&run.namespace)
                 && pod.labels().get(RUN_LABEL) == Some(&run.name)
         };
@@ -213,36 +213,13 @@ fn strip<K: Resource>(object: &mut K) {
     }
 }
 
-/// What `waiting.rs` reads of a Job.
-fn prune_job(job: &mut Job) {
+fn prune_job(job: &mut WorkerJob) {
     prune_meta(&mut job.metadata);
-    job.spec = job.spec.take().map(|spec| JobSpec {
-        ttl_seconds_after_finished: spec.ttl_seconds_after_finished,
-        ..JobSpec::default()
-    });
-    job.status = job.status.take().map(|status| JobStatus {
-        conditions: status.conditions,
-        failed_indexes: status.failed_indexes,
-        ..JobStatus::default()
-    });
 }
 
-/// What `waiting.rs` reads of a pod.
-fn prune_pod(pod: &mut Pod) {
+fn prune_pod(pod: &mut WorkerPod) {
     prune_meta(&mut pod.metadata);
-    pod.spec = None;
-    pod.status = pod.status.take().map(|status| PodStatus {
-        phase: status.phase,
-        reason: status.reason,
-        message: status.message,
-        conditions: status.conditions.map(|mut all| {
-            all.retain(|condition| condition.type_ == "PodScheduled");
-            all
-        }),
-        init_container_statuses: status.init_container_statuses,
-        container_statuses: status.container_statuses,
-        ..PodStatus::default()
-    });
+    pod.status.conditions.retain(|condition| condition.type_ == "PodScheduled");
 }
 
 fn prune_meta(meta: &mut ObjectMeta) {

@@ -168,10 +168,10 @@ async fn freeze(context: &Context, observed: &Observed, frozen: &Arc<Frozen>) ->
 
 async fn make_job(context: &Context, observed: &Observed, frozen: &Frozen) -> Result<(), ApplyError> {
     let job = plimsoll_manifests::job(&observed.run, frozen, &context.settings)?;
-    let jobs: Api<Job> = Api::namespaced(context.client.clone(), &observed.key.namespace);
+    let jobs: Api<PartialObjectMeta<Job>> = Api::namespaced(context.client.clone(), &observed.key.namespace);
     context.metrics.wrote("job");
     let params = PatchParams::apply(MANAGER).force();
-    match jobs.patch(&observed.key.name, &params, &Patch::Apply(&job)).await {
+    match jobs.patch_metadata(&observed.key.name, &params, &Patch::Apply(&job)).await {
         Ok(_) => {
             context.remember_run(&observed.uid, |memory| memory.job_made = true);
             Ok(())
