@@ -24,7 +24,7 @@ pub(crate) fn evaluate(slo: &Slo, evidence: &Evidence) -> Finding {
         Kind::TimeoutRate { at_most: limit } => rates::share(slo, at_most(*limit), "timed out", evidence),
         Kind::StatusRate { at_most, at_least } => {
             let limits = Limits { at_most: *at_most, at_least: *at_least };
-            rates::share(slo, limits, &rates::statuses(slo, evidence), evidence)
+            rates::status_share(slo, limits, evidence)
         }
         Kind::Throughput { at_least, at_most } => {
             rates::throughput(slo, Limits { at_most: *at_most, at_least: *at_least }, evidence)

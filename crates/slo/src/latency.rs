@@ -4,7 +4,7 @@ use plimsoll_measure::Percentile;
 
 use crate::scope::{Draft, Evidence, Finding};
 use crate::text::{self, Ratio};
-use crate::{Slo, Stat, Tally};
+use crate::{Reason, Slo, Stat, Tally};
 
 /// Judges the percentile `q` (hundredths of a percent): it is at most the bound iff the requests over it are at most `n - ⌈q·n⌉`.
 pub(crate) fn percentile(
@@ -64,6 +64,11 @@ pub(crate) fn exact(
     let latencies = evidence.latencies(slo, succeeded_only);
     let n = latencies.count();
     let draft = Draft::new(slo, bound(at_most), n);
+    let left_out = if succeeded_only { 0 } else { evidence.counts(slo).incomplete };
+    if n == 0 && left_out > 0 {
+        let why = format!("no complete request to judge it by, {} without a response", text::count(left_out));
+        return draft.unknown((Reason::NoData, why));
+    }
     if let Some(why) = evidence.too_few(slo, n) {
         return draft.unknown(why);
     }
@@ -82,7 +87,6 @@ pub(crate) fn exact(
         }
     };
     let value = text::duration_beside(nanos, at_most);
-    let left_out = if succeeded_only { 0 } else { evidence.counts(slo).incomplete };
     let words = format!(
         "{}{}, allowed {} ({}{})",
         stat_words(&slo.name, stat),

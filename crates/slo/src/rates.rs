@@ -52,6 +52,18 @@ pub(crate) fn share(slo: &Slo, limits: Limits, what: &str, evidence: &Evidence) 
     draft.decided(holds, value, &words)
 }
 
+/// Judges a share of requests by the status of their answers. Where nothing was answered at all, a share that is at most something
+/// holds for want of answers, which proves nothing.
+pub(crate) fn status_share(slo: &Slo, limits: Limits, evidence: &Evidence) -> Finding {
+    let tally = evidence.tally(slo);
+    let silent = tally.total > 0 && tally.bad == 0 && evidence.counts(slo).complete == 0;
+    if silent && limits.hold(Ratio(0, 1), text::ppb_percent) {
+        let why = format!("none of {} was answered", text::counted(tally.total, "request"));
+        return Draft::new(slo, limits.bound(text::share_exact), tally.total).unknown((Reason::NoData, why));
+    }
+    share(slo, limits, &statuses(slo, evidence), evidence)
+}
+
 /// What the bad requests of an error rate are: `failed`, or `failed by TLS or Timeout`.
 pub(crate) fn failures(classes: &[ErrorClass]) -> String {
     if classes.is_empty() {
@@ -77,7 +89,7 @@ pub fn class_name(class: ErrorClass) -> &'static str {
 }
 
 /// What the counted requests of a status rate are: `answered with 429 or 500-599`.
-pub(crate) fn statuses(slo: &Slo, evidence: &Evidence) -> String {
+fn statuses(slo: &Slo, evidence: &Evidence) -> String {
     let objective = slo.objective.and_then(|at| evidence.layout.objectives.get(at));
     let Some(Bad::Status { ranges }) = objective.map(|objective| &objective.bad) else {
         return "answered with one of the statuses".to_owned();

@@ -135,7 +135,9 @@ fn mean_and_max_are_exact() {
         Some("11ns"),
         "shown on the side it is on"
     );
-    assert_eq!(result(slo("x", max(10)), &many(3, 5, End::Unfinished)).outcome, Unknown);
+    let none = result(slo("x", max(10)), &many(3, 5, End::Unfinished));
+    let why = "x: no complete request to judge it by, 3 without a response";
+    assert_eq!((none.outcome, none.message.as_str()), (Unknown, why));
 }
 
 #[test]
@@ -196,6 +198,17 @@ fn status_rates() {
     let floor = result(slo("shed", kind(None, Some(30 * PERCENT))), &samples);
     assert_eq!((floor.bound.as_str(), floor.value.as_deref()), ("≥ 30%", Some("20%")));
     assert_eq!(result(slo("shed", kind(None, Some(PERCENT))), &[]).outcome, Unknown);
+}
+
+#[test]
+fn silence_is_no_proof_that_a_status_is_rare() {
+    let kind = |at_most, at_least| Kind::StatusRate { at_most, at_least };
+    let silence = many(5, MS, End::Incomplete(ErrorClass::Timeout));
+    let shed = result(slo("shed", kind(Some(PERCENT), None)), &silence);
+    assert_eq!((shed.outcome, shed.message.as_str()), (Unknown, "shed: none of 5 requests was answered"));
+    assert_eq!(result(slo("shed", kind(None, Some(PERCENT))), &silence).outcome, Missed);
+    let one_answer = [silence, many(1, MS, ok())].concat();
+    assert_eq!(result(slo("shed", kind(Some(PERCENT), None)), &one_answer).outcome, Met);
 }
 
 #[test]
