@@ -39,6 +39,8 @@ struct Handle {
 
 /// Starts one thread per core.
 pub(crate) fn launch(engine: Engine, start: Instant) -> Running {
+    // The load may begin while the later threads are still being started.
+    let (accounted, throttle) = (start.max(Instant::now()), Throttle::find(Path::new("/")));
     descriptors::raise();
     let earliest = Earliest::default();
     let fault = Fault::default();
@@ -59,8 +61,7 @@ pub(crate) fn launch(engine: Engine, start: Instant) -> Running {
         start_core(setup, &fault)
     });
     let cores = cores.collect();
-    let accounted = start.max(Instant::now());
-    Running { cores, earliest, fault, throttle: Throttle::find(Path::new("/")), accounted, over: false }
+    Running { cores, earliest, fault, throttle, accounted, over: false }
 }
 
 fn start_core(setup: Setup, fault: &Fault) -> Handle {
@@ -81,8 +82,11 @@ fn start_core(setup: Setup, fault: &Fault) -> Handle {
 
 fn report(fault: &Fault, index: usize, error: &std::io::Error) {
     tracing::error!(%error, core = index, "a core could not run");
-    let mut fault = fault.lock().unwrap_or_else(PoisonError::into_inner);
-    fault.get_or_insert_with(|| format!("core {index} could not run: {error}"));
+    note(fault, || format!("core {index} could not run: {error}"));
+}
+
+fn note(fault: &Fault, message: impl FnOnce() -> String) {
+    fault.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(message);
 }
 
 impl Running {
@@ -131,10 +135,12 @@ impl Running {
 
     /// Waits until all cores are done; one last [`Self::take`] then has the rest. May be dropped and called again.
     pub async fn finished(&mut self) {
-        for core in &mut self.cores {
+        for (index, core) in self.cores.iter_mut().enumerate() {
             if let Some(done) = &mut core.done {
-                // An error means that the core is gone, which is done as well.
-                let _ = done.await;
+                // Gone without a word: it could not run, or broke off. Its part of the load is missing, which must not go unseen.
+                if done.await.is_err() {
+                    note(&self.fault, || format!("core {index} ended before its load was done"));
+                }
                 core.done = None;
             }
         }
@@ -158,4 +164,34 @@ fn ask(commands: &mpsc::UnboundedSender<Command>) -> oneshot::Receiver<Snapshot>
     // If the core is gone, the answer is an error.
     let _ = commands.send(Command::Take(reply));
     answer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_core_that_is_gone_without_a_word_is_a_fault() {
+        let core = |word: bool| {
+            let (done, is_done) = oneshot::channel();
+            if word {
+                done.send(()).unwrap();
+            }
+            Handle { commands: mpsc::unbounded_channel().0, done: Some(is_done) }
+        };
+        let mut running = Running {
+            cores: vec![core(true)],
+            earliest: Earliest::default(),
+            fault: Fault::default(),
+            throttle: Throttle::find(Path::new("/")),
+            accounted: Instant::now(),
+            over: false,
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(running.finished());
+        assert_eq!(running.fault(), None);
+        running.cores.push(core(false));
+        runtime.block_on(running.finished());
+        assert_eq!(running.fault().as_deref(), Some("core 1 ended before its load was done"));
+    }
 }
