@@ -98,7 +98,6 @@ async fn run_all(input: &Input, args: &RunArgs, display: &mut Display) -> Result
 }
 
 /// Runs a test and prints what came of it: the exit code, and whether somebody interrupted it.
-
 async fn run_one(
     asked: &Asked<'_>,
     mut resolved: Resolved,

@@ -126,3 +126,11 @@ fn nothing_is_no_valid_manifest() {
         assert!(text(&output.stderr).contains("nothing to check"), "{}", text(&output.stderr));
     }
 }
+
+#[test]
+fn a_plan_in_words_ends_with_the_run() {
+    let test = TEST.replace("duration: 2s", "spawnRate: 1, duration: 2s");
+    let said = text(&plimsoll(&["render", "-", "--plan"], &test).stdout);
+    assert!(said.contains("0s to 2s: from 0 users towards 4 users at 4s\n"), "{said}");
+    assert!(!said.contains("4s to"), "{said}");
+}

@@ -57,7 +57,7 @@ fn load(out: &mut String, plan: &Plan) {
     match &plan.load {
         Load::Closed { users } => {
             line(out, "load", &format!("closed model, at most {}", text::counted(plan.peak_users(), "user")));
-            ramps(out, users, |value| text::counted(value, "user"));
+            ramps(out, plan, users, |value| text::counted(value, "user"));
         }
         Load::Open { rate, distribution, max_in_flight } => {
             let spread = match distribution {
@@ -67,16 +67,23 @@ fn load(out: &mut String, plan: &Plan) {
             let total = text::counted(plan.total_arrivals(), "arrival");
             let most = text::count(*max_in_flight);
             line(out, "load", &format!("open model, {total} in {spread}, at most {most} in flight"));
-            ramps(out, rate, text::rate_exact);
+            ramps(out, plan, rate, text::rate_exact);
         }
     }
 }
 
-fn ramps(out: &mut String, ramps: &[Ramp], show: impl Fn(u64) -> String) {
+/// The stages up to the end of the run, which may cut one short.
+fn ramps(out: &mut String, plan: &Plan, ramps: &[Ramp], show: impl Fn(u64) -> String) {
     let mut at = 0u64;
-    for ramp in ramps {
-        let end = at.saturating_add(ramp.duration);
-        let change = if ramp.from == ramp.to {
+    for ramp in ramps.iter().filter(|ramp| ramp.duration > 0) {
+        if at >= plan.duration {
+            break;
+        }
+        let whole = at.saturating_add(ramp.duration);
+        let end = whole.min(plan.duration);
+        let change = if end < whole {
+            format!("from {} towards {} at {}", show(ramp.from), show(ramp.to), text::duration_exact(whole))
+        } else if ramp.from == ramp.to {
             show(ramp.to)
         } else {
             format!("from {} to {}", show(ramp.from), show(ramp.to))
