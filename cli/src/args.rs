@@ -67,13 +67,6 @@ pub(crate) struct RunArgs {
     #[arg(long = "secret", value_name = "NAME/KEY=SOURCE")]
     pub(crate) secrets: Vec<String>,
 
-    #[command(flatten)]
-    pub(crate) quick: QuickArgs,
-
-    /// Print the manifest that the quick options stand for, and stop
-    #[arg(long, requires = "url", conflicts_with = "sets")]
-    pub(crate) print_manifest: bool,
-
     /// Threads that generate load [default: the cores that this process may use]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) threads: Option<u16>,
@@ -85,6 +78,10 @@ pub(crate) struct RunArgs {
     /// No progress on standard error
     #[arg(short, long)]
     pub(crate) quiet: bool,
+
+    // Last, since its heading would be that of all that follow.
+    #[command(flatten)]
+    pub(crate) quick: QuickArgs,
 }
 
 /// A test without a manifest.
@@ -106,6 +103,10 @@ pub(crate) struct QuickArgs {
     /// How long [default: 30s]
     #[arg(long, value_name = "DURATION", requires = "url")]
     pub(crate) duration: Option<String>,
+
+    /// Print the manifest that these options stand for, and stop
+    #[arg(long, requires = "url", conflicts_with = "sets")]
+    pub(crate) print_manifest: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -31,7 +31,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit> {
     let mut input = match &args.quick.url {
         Some(url) => {
             let manifest = to_yaml(&quick::manifest(url, &args.quick))?;
-            if args.print_manifest {
+            if args.quick.print_manifest {
                 print(&manifest)?;
                 return Ok(Exit::Passed);
             }

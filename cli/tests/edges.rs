@@ -134,3 +134,11 @@ fn a_plan_in_words_ends_with_the_run() {
     assert!(said.contains("0s to 2s: from 0 users towards 4 users at 4s\n"), "{said}");
     assert!(!said.contains("4s to"), "{said}");
 }
+
+#[test]
+fn help_tells_quick_options_from_the_others() {
+    let help = text(&plimsoll(&["run", "--help"], "").stdout);
+    let (all, quick) = help.split_once("Quick test without a manifest:").unwrap();
+    assert!(all.contains("--threads") && all.contains("--quiet") && all.contains("--output"), "{help}");
+    assert!(quick.contains("--print-manifest") && !quick.contains("--threads"), "{help}");
+}
