@@ -1,6 +1,6 @@
 //! Says in the words of `v1alpha1` what is known of a run: status of a LoadTestRun and its LoadTest, stored result, report.
 //!
-//! The operator and `plimsoll run` fill the same views; `lower/mod.rs` is the other side, which makes the plan.
+//! The operator and `plimsoll run` fill the same views; `lower.rs` is the other side, which makes the plan.
 
 mod figures;
 mod fit;

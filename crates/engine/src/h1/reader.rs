@@ -1,5 +1,5 @@
 //! Reads one HTTP/1.1 response out of whatever pieces arrive: head, interim responses, body framing, keep-alive.
-//! Sockets and clocks are in `exchange.rs`; the pieces live in one buffer per core, so nothing is allocated unless a head is cut.
+//! Sockets and clocks are in `mod.rs`; the pieces live in one buffer per core, so nothing is allocated unless a head is cut.
 
 use std::mem::MaybeUninit;
 
