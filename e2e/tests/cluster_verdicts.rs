@@ -135,13 +135,12 @@ fn a_worker_that_no_node_takes_is_told_while_it_waits_and_at_the_end() -> Result
     test["spec"]["runPolicy"] = json!({"startTimeout": "20s"});
     test["spec"]["workers"] = json!({"count": 2, "template": {"spec": {"nodeSelector": {"pool": "nobody"}}}});
     namespace.apply(&test)?;
-    namespace.wait("loadtest/unschedulable", "jsonpath={.status.reason}=Unschedulable", LIMIT)?;
-    let waiting = namespace.json(&["get", "loadtest", "unschedulable"])?;
-    assert!(
-        word(&waiting["status"]["message"]).contains("2 of 2 workers unschedulable"),
-        "{:#}",
-        waiting["status"]
-    );
+    let read = || namespace.json(&["get", "loadtest", "unschedulable"]);
+    xtask::process::wait_until("both pods to be told of", LIMIT, || {
+        Ok(word(&read()?["status"]["message"]).contains("2 of 2 workers unschedulable"))
+    })?;
+    let waiting = read()?;
+    assert_eq!(word(&waiting["status"]["reason"]), "Unschedulable", "{:#}", waiting["status"]);
     assert_eq!(kstatus::of(&waiting)?, "InProgress");
     let outcome = ends(&namespace, "unschedulable", "Error StartTimeout")?;
     for part in ["2 of 2 workers unschedulable", "0/1 nodes"] {
@@ -407,6 +406,7 @@ fn requests_by_name_of_a_service_reach_it() -> Result<()> {
         "metadata": {"name": "shop", "labels": {"kubernetes.io/service-name": "shop"}},
         "endpoints": [{"addresses": [host]}], "ports": [{"name": "http", "port": port}]}),
     )?;
+    stage.cluster.wait_for_name(&format!("shop.{}.svc.cluster.local", namespace.name))?;
     namespace.apply(&short("service", &format!("http://shop.{}:8080/hello", namespace.name)))?;
     let outcome = ends(&namespace, "service", "Passed SLOsMet")?;
     let log = web.stop()?;

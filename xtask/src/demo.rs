@@ -113,7 +113,8 @@ fn make_service(cluster: &Cluster) -> Result<()> {
             "metadata": {"name": SERVICE, "namespace": NAMESPACE, "labels": {"kubernetes.io/service-name": SERVICE}},
             "endpoints": [{"addresses": [NODE_ADDRESS.to_string()]}], "ports": [{"name": "http", "port": PORT}]},
     ]});
-    apply(cluster, &objects.to_string())
+    apply(cluster, &objects.to_string())?;
+    cluster.wait_for_name(&format!("{SERVICE}.{NAMESPACE}.svc.cluster.local"))
 }
 
 /// Applies the example with another target. A test of a former demo goes first: applying the same again would start nothing.

@@ -115,6 +115,18 @@ impl Cluster {
         Ok(network::inside(program))
     }
 
+    /// Waits until the cluster's name server knows a name: a new Service takes it a moment.
+    ///
+    /// # Errors
+    /// If the cluster is not our own, or the name stays unknown.
+    pub fn wait_for_name(&self, name: &str) -> Result<()> {
+        process::wait_until(&format!("the cluster's name server to know {name}"), LIMIT, || {
+            let mut lookup = self.inside("/bin/busybox".as_ref())?;
+            lookup.args(["nslookup", name, &NODE_ADDRESS.to_string()]);
+            process::output(&mut lookup).map(|_| true)
+        })
+    }
+
     /// Makes the images of a docker archive known to the node.
     ///
     /// # Errors

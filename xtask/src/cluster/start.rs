@@ -169,9 +169,5 @@ fn wait_for_node() -> Result<()> {
         through.args(["--server=https://10.96.0.1", "--request-timeout=5s", "get", "--raw=/readyz"]);
         process::output(&mut through).map(|_| true)
     })?;
-    process::wait_until("the cluster's name server", LIMIT, || {
-        let mut lookup = cluster.inside("/bin/busybox".as_ref())?;
-        lookup.args(["nslookup", "kubernetes.default.svc.cluster.local", &NODE_ADDRESS.to_string()]);
-        process::output(&mut lookup).map(|_| true)
-    })
+    cluster.wait_for_name("kubernetes.default.svc.cluster.local")
 }
