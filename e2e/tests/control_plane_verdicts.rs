@@ -355,6 +355,29 @@ fn deleting_the_test_stops_the_traffic_within_two_seconds() {
 }
 
 #[test]
+fn a_namespace_in_deletion_is_let_go() {
+    play("vanishes", async |space| {
+        let target = target();
+        space.apply("web", spec(&target.url(), 2, 120, 1)).await;
+        until("traffic", PATIENCE, async || (target.stats().received() > 50).then_some(())).await;
+        let namespaces = kube::Api::<k8s_openapi::api::core::v1::Namespace>::all(space.stage.client.clone());
+        namespaces.delete("vanishes", &kube::api::DeleteParams::default()).await.unwrap();
+        // The namespace itself goes when its controller looks again, which takes as long as a pod may.
+        let pods =
+            kube::Api::<k8s_openapi::api::core::v1::Pod>::namespaced(space.stage.client.clone(), "vanishes");
+        let all = ListParams::default();
+        until("the end of run and pod", PATIENCE, async || {
+            let (runs, pods) = (space.runs().list(&all).await.unwrap(), pods.list(&all).await.unwrap());
+            (runs.items.is_empty() && pods.items.is_empty()).then_some(())
+        })
+        .await;
+        let before = target.stats().received();
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        assert_eq!(target.stats().received(), before, "no traffic is left");
+    });
+}
+
+#[test]
 fn a_run_made_by_a_user_waits_its_turn_overrides_and_expires() {
     play("manual", async |space| {
         let target = target();

@@ -31,7 +31,7 @@ use self::decide::{Decision, Policy, Say, decide};
 use self::observe::{ObserveError, Observed, observe};
 use self::status::StatusError;
 use self::step::Step;
-use crate::context::Context;
+use crate::context::{Context, RunMemory};
 
 /// Why a reconcile failed; one variant per step.
 #[derive(Debug, thiserror::Error)]
@@ -95,7 +95,18 @@ async fn step(context: &Context, key: &RunKey) -> Result<Option<Duration>, Recon
         tell(context, &observed, say).await?;
     }
     apply(context, &observed, after).await?;
+    forget(context, &observed);
     Ok(again)
+}
+
+/// Plan and result of a run take room; once its verdict is in the watch's copy and its workers are gone, nobody asks for them.
+fn forget(context: &Context, observed: &Observed) {
+    let stored = context.stores.run(&observed.key);
+    let is_over =
+        stored.is_some_and(|run| run.status.as_ref().is_some_and(|status| status.verdict.is_some()));
+    if is_over && context.hub.observe(&observed.key).is_none() {
+        context.remember_run(&observed.uid, |memory| *memory = RunMemory::default());
+    }
 }
 
 /// Writes the status; of a run that is over, after its result.

@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use k8s_openapi::api::core::v1::{ConfigMap, Event, Namespace};
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::{Client, ResourceExt};
-use plimsoll_api::v1alpha1::{LoadTest, LoadTestRun, LoadTestRunStatus, LoadTestStatus};
+use plimsoll_api::v1alpha1::{LoadTest, LoadTestRun, LoadTestRunStatus, LoadTestStatus, Verdict};
 use plimsoll_testbed::{Config as TestbedConfig, Testbed};
 use serde_json::{Value, json};
 use xtask::binaries::{self, Profile};
@@ -220,6 +220,28 @@ impl Space {
         let events: Api<Event> = Api::namespaced(self.stage.client.clone(), &self.name);
         let told = events.list(&ListParams::default()).await.unwrap().items.into_iter();
         told.map(|event| (event.reason.unwrap_or_default(), event.message.unwrap_or_default())).collect()
+    }
+
+    /// The run passed, and its count is the target's.
+    pub(crate) async fn assert_true(&self, target: &Testbed) {
+        let status = self.finished("web").await;
+        let message = status.message.clone().unwrap_or_default();
+        assert_eq!((status.verdict, status.workers.unwrap().lost), (Some(Verdict::Passed), 0), "{message}");
+        let total = status.summary.unwrap().total.unwrap();
+        assert!(total.exact);
+        assert_eq!(total.sent, target.stats().received());
+        assert_eq!(self.result().await.snapshot.total().sent, total.sent);
+        // One run, and nothing of it waits for an operator.
+        let runs = self.runs().list(&ListParams::default()).await.unwrap().items;
+        assert_eq!(runs.len(), 1);
+        until("the end of the finalizer", PATIENCE, async || {
+            self.newest("web").await.metadata.finalizers.is_none_or(|all| all.is_empty()).then_some(())
+        })
+        .await;
+        until("the release of the workers", PATIENCE, async || {
+            self.stage.kubelet.pid_of(&format!("{}/", self.name)).is_none().then_some(())
+        })
+        .await;
     }
 
     /// The stored result of the only run of a test.

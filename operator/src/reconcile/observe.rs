@@ -107,13 +107,16 @@ fn api(what: &'static str) -> impl FnOnce(kube::Error) -> ObserveError {
 pub(crate) async fn observe(context: &Context, key: &RunKey) -> Result<Option<Observed>, ObserveError> {
     let Some(stored) = context.stores.run(key) else { return Ok(None) };
     let Some(uid) = stored.metadata.uid.clone() else { return Ok(None) };
-    if !context.run_memory(&uid).looked {
+    let job = context.stores.job(key).map(|job| job_view(&job));
+    // A run that is over is asked for only while workers may wait for the word that it is.
+    let is_over = stored.status.as_ref().is_some_and(|status| status.verdict.is_some());
+    let works = job.as_ref().is_some_and(|job| !job.complete && job.failed.is_none());
+    if (!is_over || works) && !context.run_memory(&uid).looked {
         look(context, key, &uid).await?;
     }
     let memory = context.run_memory(&uid);
     let (run, version) = newest(stored, &memory);
     let test = context.stores.test(&key.namespace, &run.spec.test_ref.name);
-    let job = context.stores.job(key).map(|job| job_view(&job));
     if job.is_some() && !memory.job_seen {
         context.remember_run(&uid, |memory| memory.job_seen = true);
     }
@@ -122,7 +125,7 @@ pub(crate) async fn observe(context: &Context, key: &RunKey) -> Result<Option<Ob
         now: Now::read(),
         key: key.clone(),
         version,
-        test: test.filter(|test| test.metadata.deletion_timestamp.is_none()),
+        test: test.filter(|test| is_its_test(&run, test)),
         frozen: memory.frozen.clone(),
         result: memory.result.clone(),
         job,
@@ -143,6 +146,14 @@ pub(crate) async fn observe(context: &Context, key: &RunKey) -> Result<Option<Ob
         read_events(context, &mut observed).await;
     }
     Ok(Some(observed))
+}
+
+/// Whether a LoadTest is the one that the run is of: not on its way out, and not another one that was made under its name.
+fn is_its_test(run: &LoadTestRun, test: &LoadTest) -> bool {
+    let owners = run.metadata.owner_references.iter().flatten();
+    let mut made_by = owners.filter(|owner| owner.kind == "LoadTest" && owner.name == run.spec.test_ref.name);
+    test.metadata.deletion_timestamp.is_none()
+        && made_by.all(|owner| test.metadata.uid.as_ref() == Some(&owner.uid))
 }
 
 impl Observed {
