@@ -71,6 +71,8 @@ pub(crate) struct RunMemory {
     pub(crate) stopped_at: Option<Instant>,
     /// The API server does not take what the run needs.
     pub(crate) refused: Option<(Reason, String)>,
+    /// Its namespace is being deleted.
+    pub(crate) leaving: bool,
     /// Since when something has been missing that workers refer to.
     pub(crate) missing_since: Option<Instant>,
     /// What events said of the workers, and when they were read.

@@ -89,14 +89,25 @@ async fn step(context: &Context, key: &RunKey) -> Result<Option<Duration>, Recon
             context.remember_run(&observed.uid, |memory| memory.refused = Some((reason, message)));
             return Ok(Some(Duration::ZERO));
         }
+        Err(ApplyError::Leaving) => return Ok(leave(context, &observed)),
         done => done?,
     }
     if let Some(say) = say {
-        tell(context, &observed, say).await?;
+        match tell(context, &observed, say).await {
+            Err(ReconcileError::Apply(ApplyError::Leaving)) => return Ok(leave(context, &observed)),
+            done => done?,
+        }
     }
     apply(context, &observed, after).await?;
     forget(context, &observed);
     Ok(again)
+}
+
+/// The namespace takes nothing new, so nothing of the run can be stored: its workers are let go at once.
+fn leave(context: &Context, observed: &Observed) -> Option<Duration> {
+    tracing::info!(run = %observed.key, "the namespace is being deleted; letting the run go");
+    context.remember_run(&observed.uid, |memory| memory.leaving = true);
+    Some(Duration::ZERO)
 }
 
 /// Plan and result of a run take room; once its verdict is in the watch's copy and its workers are gone, nobody asks for them.

@@ -36,6 +36,9 @@ pub(crate) enum ApplyError {
     /// This process must not write: its lease has run out.
     #[error("not written: this process does not hold the lease")]
     NotLeading,
+    /// The namespace is on its way out and takes nothing new: the run is let go.
+    #[error("the namespace is being deleted")]
+    Leaving,
     /// The API server does not take it, and will not; the run ends with this.
     #[error("{1}")]
     Refused(Reason, String),
@@ -65,9 +68,19 @@ pub(crate) async fn apply(
         if step.is_write() && !context.may_write() {
             return Err(ApplyError::NotLeading);
         }
-        perform(context, observed, step).await?;
+        perform(context, observed, step)
+            .await
+            .map_err(|error| if is_leaving(&error) { ApplyError::Leaving } else { error })?;
     }
     Ok(())
+}
+
+/// Whether something failed since its namespace is being deleted.
+fn is_leaving(error: &ApplyError) -> bool {
+    let ApplyError::Api { error, .. } = error else { return false };
+    let kube::Error::Api(status) = &**error else { return false };
+    let causes = status.details.iter().flat_map(|details| &details.causes);
+    causes.into_iter().any(|cause| cause.reason == "NamespaceTerminating")
 }
 
 async fn perform(context: &Context, observed: &Observed, step: Step) -> Result<(), ApplyError> {
@@ -182,6 +195,11 @@ async fn make_job(context: &Context, observed: &Observed, frozen: &Frozen) -> Re
 
 /// What the API server will not take however often it is asked ends the run: admission and quota, or a field that it does not know.
 fn refused(what: &'static str, error: kube::Error) -> ApplyError {
+    let error = match api(what)(error) {
+        error if is_leaving(&error) => return error,
+        ApplyError::Api { error, .. } => *error,
+        other => return other,
+    };
     match &error {
         kube::Error::Api(status) if status.code == 403 => ApplyError::Refused(
             Reason::PolicyDenied,

@@ -82,7 +82,7 @@ pub(crate) struct Over {
 
 /// Decides.
 pub(crate) fn decide(observed: &Observed, policy: &Policy<'_>) -> Decision {
-    if observed.run.metadata.deletion_timestamp.is_some() {
+    if observed.run.metadata.deletion_timestamp.is_some() || observed.memory.leaving {
         return leave(observed);
     }
     if observed.is_finished() {
@@ -105,7 +105,7 @@ pub(crate) fn decide(observed: &Observed, policy: &Policy<'_>) -> Decision {
     }
 }
 
-/// The run is being deleted: its sessions end at once, and nothing is left that anybody waits for.
+/// The run, or its namespace, is being deleted: its sessions end at once, and nothing is left that anybody waits for.
 fn leave(observed: &Observed) -> Decision {
     let mut before = vec![Step::Close];
     if is_guarded(observed) {

@@ -245,6 +245,9 @@ fn a_deleted_run_is_let_go_at_once() {
     let now = Time(seen.now.stamp);
     Arc::make_mut(&mut seen.run).metadata.deletion_timestamp = Some(now);
     assert_steps(&judge(&seen), &["Close", "Unguard"], &[]);
+    let mut leaving = started(20);
+    leaving.memory.leaving = true;
+    assert_steps(&judge(&leaving), &["Close", "Unguard"], &[]);
 }
 
 #[test]
