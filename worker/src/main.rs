@@ -5,6 +5,8 @@ mod share;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
 use clap::Parser;
@@ -94,12 +96,12 @@ async fn session(
     let mut door = tokio::select! {
         door = dial(endpoint, hello) => door.map_err(|error| error.to_string())?,
         name = received(&mut signals) => {
-            tracing::info!("{name} before the session began");
-            return Ok(());
+            return Err(format!("{name} before the session began"));
         }
     };
     door.leave_last_words(settings.termination_log.clone(), share.plan.layout.clone().into());
-    tokio::spawn(obey(signals, door.stopper(), settings.index));
+    let told_to_end = Arc::new(AtomicBool::new(false));
+    tokio::spawn(obey(signals, door.stopper(), settings.index, Arc::clone(&told_to_end)));
     let read = |shelf, name: &str, key: &str| share::mounted(settings, shelf, name, key);
     let materials = match materials(&share.plan, &read) {
         Ok(materials) => materials,
@@ -113,6 +115,10 @@ async fn session(
         Ok(()) => tracing::info!("done; the outcome of the run is stored"),
         Err(ExecuteError::NotConfirmed(error)) => {
             tracing::warn!(%error, "done; counts are in the termination message");
+        }
+        // A pod that ends well is never replaced, and the run may still be waiting for this share: a drained node, for instance.
+        Err(ExecuteError::NotStarted(error)) if told_to_end.load(Ordering::Relaxed) => {
+            return Err(format!("told to end before the start: {error}"));
         }
         Err(error) => {
             tracing::warn!(%error, "this worker made no load");
@@ -137,9 +143,10 @@ async fn received((terminate, interrupt): &mut (Signal, Signal)) -> &'static str
 }
 
 /// The first signal stops gracefully, the second at once.
-async fn obey(mut signals: (Signal, Signal), stopper: Stopper, index: u32) {
+async fn obey(mut signals: (Signal, Signal), stopper: Stopper, index: u32, told_to_end: Arc<AtomicBool>) {
     for at_once in [false, true] {
         let name = received(&mut signals).await;
+        told_to_end.store(true, Ordering::Relaxed);
         stopper.stop(Stop { reason: format!("worker {index} received {name}"), at_once });
     }
 }

@@ -112,6 +112,33 @@ async fn sigterm_stops_the_share_gracefully_and_says_so() {
 }
 
 #[tokio::test]
+async fn sigterm_before_the_start_is_the_pods_failure_so_that_it_is_replaced() {
+    let target = target();
+    let operator = Operator::open(&plan(target.addr(), 100, 60, 1)).await;
+    let pod = Pod::new(&operator, 0);
+    let child = pod.start();
+    operator.until(|progress| progress.gather.all_ready()).await;
+    signal(&child, "-TERM").await;
+    let output = ended(child).await;
+    assert_eq!(output.status.code(), Some(1), "{}", log(&output));
+    let cause = pod.last_words().unwrap().cause.unwrap();
+    assert!(cause.contains("before the start") && cause.contains("SIGTERM"), "{cause}");
+    assert_eq!(target.stats().received(), 0);
+}
+
+#[tokio::test]
+async fn a_run_that_is_over_before_the_start_is_no_failure_of_the_pod() {
+    let target = target();
+    let operator = Operator::open(&plan(target.addr(), 100, 60, 1)).await;
+    let pod = Pod::new(&operator, 0);
+    let child = pod.start();
+    operator.until(|progress| progress.gather.all_ready()).await;
+    operator.hub.stop(&key(), Stop { reason: "cancelled".to_owned(), at_once: true });
+    let output = ended(child).await;
+    assert!(output.status.success(), "{}", log(&output));
+}
+
+#[tokio::test]
 async fn a_plan_that_cannot_be_read_is_the_pods_failure() {
     let target = target();
     let operator = Operator::open(&plan(target.addr(), 1, 1, 1)).await;
