@@ -4,7 +4,9 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use plimsoll_measure::RATE_SECONDS;
 use plimsoll_plan::{Load, Plan};
+use plimsoll_slo::text;
 
 /// How much a run may be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,13 +99,12 @@ pub(crate) fn check(plan: &Plan, limits: &Limits, namespaces: impl Fn(&str) -> b
             }
         }
         Load::Open { rate, .. } => {
-            // Rates of a plan are per 1000 seconds.
-            let peak = rate.iter().map(|ramp| ramp.from.max(ramp.to)).max().unwrap_or(0).div_ceil(1000);
-            if peak > limits.rate {
+            let peak = rate.iter().map(|ramp| ramp.from.max(ramp.to)).max().unwrap_or(0);
+            if peak > limits.rate.saturating_mul(RATE_SECONDS) {
                 let allowed = format!("{}/s", limits.rate);
                 return over(
                     "the peak of spec.profile.arrivals.rate",
-                    format!("{peak}/s"),
+                    text::rate_exact(peak),
                     allowed,
                     "limits.maxRate",
                 );

@@ -3,6 +3,7 @@
 use std::io::{IsTerminal, Write};
 use std::time::Duration;
 
+use plimsoll_api::status::asked_rate;
 use plimsoll_measure::{Layout, Snapshot};
 use plimsoll_plan::{Load, Plan};
 use plimsoll_slo::{Outcome, Slo, Validity, judge, text};
@@ -91,7 +92,7 @@ fn line(plan: &Plan, slos: &[Slo], validity: &Validity, now: &Now<'_>, elapsed: 
         Load::Closed { .. } => {
             text::counted(plan.users_at(nanos.min(plan.duration.saturating_sub(1))), "user")
         }
-        Load::Open { .. } => format!("asked {}", text::rate_exact(plan.rate_at(nanos))),
+        Load::Open { .. } => format!("asked {}", asked_rate(plan, nanos)),
     };
     format!("{clock}, {load}, {}", measured(&plan.layout, slos, validity, now))
 }

@@ -1,5 +1,7 @@
 //! The six built-in profiles: load shapes with SLOs for the usual purposes. Resolved like any profile by `lower/profile.rs`.
 
+use plimsoll_measure::RATE_SECONDS;
+
 use crate::v1alpha1::{
     ErrorRate, Latency, LoadProfileSpec, Preset, Severity, Shape, Slo, Stage, Throughput, TimeoutRate, Wait,
 };
@@ -209,7 +211,7 @@ fn slos(figures: &Figures) -> Vec<Slo> {
     let errors =
         ErrorRate { at_most: Share::from_per_mille(figures.errors), class: Vec::new(), within: None };
     let timeouts = TimeoutRate { at_most: Share::from_per_mille(figures.timeouts) };
-    let floor = Rate { per_1000_s: figures.throughput * 1000 };
+    let floor = Rate { per_1000_min: figures.throughput * RATE_SECONDS };
     let throughput = Throughput { at_least: Some(floor), at_most: None };
     vec![
         warning(latency("p50", 5000, figures.p50)),

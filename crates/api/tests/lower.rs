@@ -71,7 +71,7 @@ fn defaults() {
     let Load::Open { rate, distribution, max_in_flight } = &resolved.plan.load else { panic!() };
     assert_eq!(
         (rate[0].from, rate[0].to, *distribution, *max_in_flight),
-        (500, 500, Distribution::Uniform, 10_000)
+        (30_000, 30_000, Distribution::Uniform, 10_000)
     );
     assert_eq!(resolved.plan.target.connections.per, ConnectionsPer::Worker);
 }

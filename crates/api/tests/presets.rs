@@ -79,7 +79,7 @@ fn every_figure() {
             (
                 "throughput",
                 Severity::Warning,
-                Kind::Throughput { at_least: Some(floor * 1000), at_most: None },
+                Kind::Throughput { at_least: Some(floor * 60_000), at_most: None },
             ),
         ];
         let found: Vec<_> =

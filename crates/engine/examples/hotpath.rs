@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use plimsoll_engine::{Materials, prepare};
-use plimsoll_measure::{Layout, Window, WindowId};
+use plimsoll_measure::{Layout, RATE_SECONDS, Window, WindowId};
 use plimsoll_plan::{
     Connections, ConnectionsPer, Distribution, HttpVersion, Load, PLAN_VERSION, Plan, Preflight, Ramp, RunId,
     Target,
@@ -132,7 +132,10 @@ fn plan(ask: &Ask) -> Plan {
         (Load::Closed { users: level(ask.connections) }, ConnectionsPer::User)
     } else {
         let (distribution, max_in_flight) = (Distribution::Uniform, ask.connections);
-        (Load::Open { rate: level(ask.rate * 1000), distribution, max_in_flight }, ConnectionsPer::Worker)
+        (
+            Load::Open { rate: level(ask.rate * RATE_SECONDS), distribution, max_in_flight },
+            ConnectionsPer::Worker,
+        )
     };
     let window = Window { name: "main".into(), judged: true, spans: vec![(0, duration)] };
     Plan {

@@ -18,7 +18,7 @@ pub struct Arrival {
 }
 
 impl Plan {
-    /// Arrivals per 1000 s asked for at a moment; 0 from the end on, and in the closed model.
+    /// Arrivals per [`RATE_SECONDS`](plimsoll_measure::RATE_SECONDS) asked for at a moment; 0 from the end on, and in the closed model.
     #[must_use]
     pub fn rate_at(&self, at: u64) -> u64 {
         match self.load {
@@ -226,7 +226,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::fixtures::{SECOND, open, ramp, ramps, whole};
+    use crate::fixtures::{PER_SECOND, SECOND, open, ramp, ramps, whole};
 
     fn times(plan: &Plan) -> Vec<u64> {
         whole(plan).arrivals().map(|a| a.at).collect()
@@ -234,16 +234,31 @@ mod tests {
 
     #[test]
     fn a_constant_rate_sends_exactly_rate_times_duration() {
-        let plan = open(vec![ramp(10 * SECOND, 2_000_000, 2_000_000)], 10 * SECOND, Distribution::Uniform);
+        let plan = open(
+            vec![ramp(10 * SECOND, 2000 * PER_SECOND, 2000 * PER_SECOND)],
+            10 * SECOND,
+            Distribution::Uniform,
+        );
         let times = times(&plan);
         assert_eq!((times.len(), plan.total_arrivals()), (20_000, 20_000));
         assert_eq!((times[0], times[1], times[19_999]), (0, 500_000, 9_999_500_000));
-        assert_eq!(plan.rate_at(SECOND), 2_000_000);
+        assert_eq!(plan.rate_at(SECOND), 2000 * PER_SECOND);
+    }
+
+    #[test]
+    fn a_rate_per_minute_is_exact_too() {
+        let hour = 3600 * SECOND;
+        let rate = 100 * PER_SECOND / 60;
+        let plan = open(vec![ramp(hour, rate, rate)], hour, Distribution::Uniform);
+        let times = times(&plan);
+        assert_eq!((times.len(), plan.total_arrivals()), (6000, 6000));
+        assert_eq!((times[1], times[5999]), (600_000_000, 3_599_400_000_000));
     }
 
     #[test]
     fn a_third_of_a_nanosecond_does_not_drift() {
-        let plan = open(vec![ramp(SECOND, 3000, 3000)], 1000 * SECOND, Distribution::Uniform);
+        let plan =
+            open(vec![ramp(SECOND, 3 * PER_SECOND, 3 * PER_SECOND)], 1000 * SECOND, Distribution::Uniform);
         let times = times(&plan);
         assert_eq!(times.len(), 3000);
         assert!(times.iter().enumerate().all(|(k, at)| *at == k as u64 * SECOND / 3));
@@ -251,7 +266,8 @@ mod tests {
 
     #[test]
     fn nothing_is_due_while_the_rate_is_zero() {
-        let stages = vec![ramp(10 * SECOND, 0, 0), ramp(10 * SECOND, 1000, 1000), ramp(5 * SECOND, 0, 0)];
+        let stages =
+            vec![ramp(10 * SECOND, 0, 0), ramp(10 * SECOND, PER_SECOND, PER_SECOND), ramp(5 * SECOND, 0, 0)];
         let plan = open(stages, 25 * SECOND, Distribution::Uniform);
         assert_eq!(times(&plan), (10..20).map(|s| s * SECOND).collect::<Vec<_>>());
     }
@@ -259,7 +275,7 @@ mod tests {
     #[test]
     fn a_ramp_follows_the_square_root() {
         // From 0 to 200/s in 10 s: 1000 arrivals, the k-th at 10 s · √(k / 1000).
-        let plan = open(vec![ramp(10 * SECOND, 0, 200_000)], 10 * SECOND, Distribution::Uniform);
+        let plan = open(vec![ramp(10 * SECOND, 0, 200 * PER_SECOND)], 10 * SECOND, Distribution::Uniform);
         let times = times(&plan);
         assert_eq!(times.len(), 1000);
         for (k, at) in times.iter().enumerate() {
@@ -270,7 +286,11 @@ mod tests {
 
     #[test]
     fn poisson_gaps_have_the_mean_and_the_spread_of_exponential_ones() {
-        let plan = open(vec![ramp(100 * SECOND, 1_000_000, 1_000_000)], 100 * SECOND, Distribution::Poisson);
+        let plan = open(
+            vec![ramp(100 * SECOND, 1000 * PER_SECOND, 1000 * PER_SECOND)],
+            100 * SECOND,
+            Distribution::Poisson,
+        );
         let times = times(&plan);
         // A Poisson count has the standard deviation √100 000 = 316; five of them.
         assert!(times.len().abs_diff(100_000) < 1600, "{}", times.len());
@@ -284,7 +304,8 @@ mod tests {
 
     #[test]
     fn poisson_repeats_with_the_seed_only() {
-        let mut plan = open(vec![ramp(SECOND, 100_000, 300_000)], SECOND, Distribution::Poisson);
+        let mut plan =
+            open(vec![ramp(SECOND, 100 * PER_SECOND, 300 * PER_SECOND)], SECOND, Distribution::Poisson);
         let first = times(&plan);
         assert_eq!(first, times(&plan));
         plan.seed += 1;

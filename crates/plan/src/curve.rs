@@ -1,14 +1,16 @@
 //! A load curve: linear stretches over time, their area and its inverse, all exact in integers. `users.rs` reads it as users,
 //! `arrivals.rs` as a rate.
 
+use plimsoll_measure::RATE_SECONDS;
+
 use crate::{Load, Plan, Ramp};
 
-/// One arrival, in the units of [`Curve::area`]: a rate counts arrivals per 1000 s = 10¹² ns, and areas are doubled, so that the
-/// area under a ramp is an integer.
-pub(crate) const ARRIVAL: u128 = 2_000_000_000_000;
+/// One arrival, in the units of [`Curve::area`]: a rate counts arrivals per [`RATE_SECONDS`], areas are in nanoseconds, and they are
+/// doubled, so that the area under a ramp is an integer.
+pub(crate) const ARRIVAL: u128 = 2_000_000_000 * RATE_SECONDS as u128;
 
 /// Larger values and times are cut, so that no product overflows: 10⁹ arrivals a second, three years.
-pub(crate) const MOST: u64 = 1_000_000_000_000;
+pub(crate) const MOST: u64 = 1_000_000_000 * RATE_SECONDS;
 pub(crate) const LONGEST: u64 = 100_000_000_000_000_000;
 
 /// A curve from 0 to [`Curve::end`].

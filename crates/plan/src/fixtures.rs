@@ -12,6 +12,8 @@ use crate::{
 };
 
 pub(crate) const SECOND: u64 = 1_000_000_000;
+/// A rate of one arrival per second.
+pub(crate) const PER_SECOND: u64 = plimsoll_measure::RATE_SECONDS;
 
 pub(crate) fn ramp(duration: u64, from: u64, to: u64) -> Ramp {
     Ramp { duration, from, to }

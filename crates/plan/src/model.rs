@@ -66,7 +66,7 @@ pub enum Load {
     /// Arrivals at given times, whatever the target does.
     #[serde(rename_all = "camelCase")]
     Open {
-        /// Arrivals per 1000 seconds over time.
+        /// Arrivals per [`RATE_SECONDS`](plimsoll_measure::RATE_SECONDS) over time.
         rate: Vec<Ramp>,
         /// How arrivals spread within the rate.
         distribution: Distribution,

@@ -88,9 +88,9 @@ pub enum Kind {
     /// `throughput: {atLeast or atMost}`: complete requests per second over the scope's time.
     #[serde(rename_all = "camelCase")]
     Throughput {
-        /// Requests per 1000 seconds.
+        /// Requests per [`RATE_SECONDS`](plimsoll_measure::RATE_SECONDS).
         at_least: Option<u64>,
-        /// Requests per 1000 seconds.
+        /// Requests per [`RATE_SECONDS`](plimsoll_measure::RATE_SECONDS).
         at_most: Option<u64>,
     },
     /// `prometheus: {…}`: judged from a query's result, which the caller brings.

@@ -98,7 +98,8 @@ fn statuses(slo: &Slo, evidence: &Evidence) -> String {
     format!("answered with {}", ranges.iter().map(show).collect::<Vec<_>>().join(" or "))
 }
 
-/// Judges complete requests per second of judged time that was measured; limits are per 1000 seconds.
+/// Judges complete requests per second of judged time that was measured; limits are per [`RATE_SECONDS`].
+/// The rate is shown in the unit of the limits.
 pub(crate) fn throughput(slo: &Slo, limits: Limits, evidence: &Evidence) -> Finding {
     let counts = evidence.counts(slo);
     let nanos = evidence.layout.judged_time(slo.window, evidence.until);
@@ -109,9 +110,10 @@ pub(crate) fn throughput(slo: &Slo, limits: Limits, evidence: &Evidence) -> Find
     if let Some(why) = evidence.too_few(slo, counts.requests()) {
         return draft.unknown(why);
     }
-    let side = |rate: Ratio| limits.hold(rate, |limit| Ratio(limit.into(), 1000));
+    let side = |rate: Ratio| limits.hold(rate, text::kept_rate);
+    let unit = text::rate_unit(limits.at_least.into_iter().chain(limits.at_most));
     let holds = side(Ratio(u128::from(counts.complete) * 1_000_000_000, nanos.into()));
-    let value = text::rate_beside(counts.complete, nanos, side);
+    let value = text::rate_beside(counts.complete, nanos, unit, side);
     let words = format!(
         "{value}, {} ({} in {})",
         limits.words(text::rate_exact),

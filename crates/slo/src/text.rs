@@ -2,6 +2,8 @@
 //!
 //! A rounded number never lies on the other side of a bound than the exact one: it gets more decimals until it does not.
 
+use plimsoll_measure::RATE_SECONDS;
+
 /// A number as numerator and denominator; the denominator is not 0.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ratio(pub(crate) u128, pub(crate) u128);
@@ -68,13 +70,42 @@ pub fn share_exact(ppb: u64) -> String {
 /// Events per second: `18.2/s`. `-` over no time.
 #[must_use]
 pub fn rate(events: u64, nanos: u64) -> String {
-    rate_beside(events, nanos, |_| ())
+    rate_beside(events, nanos, PER_SECOND, |_| ())
 }
 
-/// A rate that is given per 1000 seconds, with all its digits: `0.5/s`.
+/// A rate that is given per [`RATE_SECONDS`], with all its digits: `0.5/s`, or `100/m` where that needs fewer.
 #[must_use]
-pub fn rate_exact(per_1000_s: u64) -> String {
-    format!("{}/s", decimal(Ratio(per_1000_s.into(), 1000), PLACES, |_| ()))
+pub fn rate_exact(kept: u64) -> String {
+    let unit = rate_unit([kept]);
+    format!("{}/{}", decimal(unit.of(kept_rate(kept)), PLACES, |_| ()), unit.name)
+}
+
+/// A unit of rates.
+#[derive(Clone, Copy)]
+pub(crate) struct RateUnit {
+    name: char,
+    seconds: u64,
+}
+
+const PER_SECOND: RateUnit = RateUnit { name: 's', seconds: 1 };
+const PER_MINUTE: RateUnit = RateUnit { name: 'm', seconds: 60 };
+
+impl RateUnit {
+    /// A rate per second in this unit.
+    fn of(self, rate: Ratio) -> Ratio {
+        Ratio(rate.0.saturating_mul(self.seconds.into()), rate.1)
+    }
+}
+
+/// The unit for rates that are given per [`RATE_SECONDS`]: per second, unless one of them has more than three decimals then.
+pub(crate) fn rate_unit(kept: impl IntoIterator<Item = u64>) -> RateUnit {
+    let by_second = kept.into_iter().all(|rate| rate.is_multiple_of(RATE_SECONDS / 1000));
+    if by_second { PER_SECOND } else { PER_MINUTE }
+}
+
+/// Events per second of a rate that is given per [`RATE_SECONDS`].
+pub(crate) fn kept_rate(kept: u64) -> Ratio {
+    Ratio(kept.into(), RATE_SECONDS.into())
 }
 
 /// As [`share`], of a share that is compared with bounds in parts per billion: it is shown on its side of each.
@@ -83,10 +114,10 @@ pub fn share_among(part: u64, whole: u64, at_least: &[u64], at_most: &[u64]) -> 
     percent(part, whole, 1, |share| sides(share, at_least, at_most, ppb_percent))
 }
 
-/// As [`rate`], of a rate that is compared with bounds per 1000 seconds: it is shown on its side of each.
+/// As [`rate`], of a rate that is compared with bounds per [`RATE_SECONDS`]: it is shown on its side of each.
 #[must_use]
 pub fn rate_among(events: u64, nanos: u64, at_least: &[u64], at_most: &[u64]) -> String {
-    rate_beside(events, nanos, |rate| sides(rate, at_least, at_most, |bound| Ratio(bound.into(), 1000)))
+    rate_beside(events, nanos, PER_SECOND, |rate| sides(rate, at_least, at_most, kept_rate))
 }
 
 /// Which of the bounds hold.
@@ -153,14 +184,19 @@ pub(crate) fn ppb_percent(ppb: u64) -> Ratio {
     Ratio(ppb.into(), 10_000_000)
 }
 
-/// Events per second, rounded so that `side` says of it what it says of the exact number.
-pub(crate) fn rate_beside<S: PartialEq>(events: u64, nanos: u64, side: impl Fn(Ratio) -> S) -> String {
+/// Events per time, rounded so that `side` says of the events per second what it says of the exact number.
+pub(crate) fn rate_beside<S: PartialEq>(
+    events: u64,
+    nanos: u64,
+    unit: RateUnit,
+    side: impl Fn(Ratio) -> S,
+) -> String {
     if nanos == 0 {
         return "-".to_owned();
     }
     let value = Ratio(u128::from(events) * 1_000_000_000, nanos.into());
-    let side = |value: Ratio| (value.0 > 0, side(value));
-    format!("{}/s", decimal(value, 1, side))
+    let side = |value: Ratio| (value.0 > 0, side(Ratio(value.0, value.1 * u128::from(unit.seconds))));
+    format!("{}/{}", decimal(unit.of(value), 1, side), unit.name)
 }
 
 /// Unit, nanoseconds per unit, and decimals of a duration; it moves to the next unit before it would round to 1000 of one.
@@ -252,8 +288,9 @@ mod tests {
         assert_eq!(share_among(94_960, 100_000, &[950_000_000], &[]), "94.96%");
         assert_eq!(share_among(94_960, 100_000, &[900_000_000], &[]), "95%");
         assert_eq!(share_among(10_001, 1_000_000, &[], &[10_000_000, 500_000_000]), "1.0001%");
-        assert_eq!(rate_among(19_999, 1_000_000_000_000, &[20_000], &[]), "19.999/s");
-        assert_eq!(rate_among(19_999, 1_000_000_000_000, &[], &[20_000]), "20/s");
+        let twenty = 20 * RATE_SECONDS;
+        assert_eq!(rate_among(19_999, 1_000_000_000_000, &[twenty], &[]), "19.999/s");
+        assert_eq!(rate_among(19_999, 1_000_000_000_000, &[], &[twenty]), "20/s");
     }
 
     #[test]
@@ -274,8 +311,14 @@ mod tests {
         assert_eq!(rate(1_092, 60_000_000_000), "18.2/s");
         assert_eq!(rate(1, 60_000_000_000), "0.02/s");
         assert_eq!(rate(1, 0), "-");
-        assert_eq!(rate_exact(500), "0.5/s");
-        assert_eq!(rate_exact(20_000), "20/s");
+        assert_eq!(rate_exact(30_000), "0.5/s");
+        assert_eq!(rate_exact(20 * RATE_SECONDS), "20/s");
+        assert_eq!(rate_exact(100_000), "100/m");
+        assert_eq!(rate_exact(u64::MAX), "18446744073709551.615/m");
+        let minutes = |events| rate_beside(events, 3_600_000_000_000, PER_MINUTE, |_| ());
+        assert_eq!((minutes(6000), minutes(5999)), ("100/m".into(), "100/m".into()));
+        let beside = |rate: Ratio| kept_rate(100_000).at_most(rate);
+        assert_eq!(rate_beside(5999, 3_600_000_000_000, PER_MINUTE, beside), "99.98/m");
         assert_eq!(
             (count(0), count(999), count(18_240), count(1_000_000)),
             ("0".into(), "999".into(), "18 240".into(), "1 000 000".into())

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
-use plimsoll_measure::{Bad, Layout, Objective, Window, WindowId};
+use plimsoll_measure::{Bad, Layout, Objective, RATE_SECONDS, Window, WindowId};
 use plimsoll_plan::{
     Connections, ConnectionsPer, Distribution, HttpVersion, Load, PLAN_VERSION, Plan, Preflight, Ramp, RunId,
     Target,
@@ -78,7 +78,7 @@ pub(crate) fn plan(target: SocketAddr, rate: u64, seconds: u64, workers: u32) ->
         },
         vars: vec![Var { name: "token".to_owned(), from: token }],
         load: Load::Open {
-            rate: vec![Ramp { duration, from: rate * 1_000, to: rate * 1_000 }],
+            rate: vec![Ramp { duration, from: rate * RATE_SECONDS, to: rate * RATE_SECONDS }],
             distribution: Distribution::Uniform,
             max_in_flight: 1_000,
         },

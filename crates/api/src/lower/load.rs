@@ -129,15 +129,15 @@ fn constant(users: u32, spawn_rate: Option<u32>, duration: u64) -> Vec<Ramp> {
 fn open(arrivals: &api::Arrivals, duration: u64, errors: &mut Errors) -> (Load, Stages) {
     let (rate, windows) = match (&arrivals.stages, arrivals.rate) {
         (Some(stages), _) => (
-            ramps(stages.iter().map(|stage| (stage.duration.nanos, stage.rate.per_1000_s))),
+            ramps(stages.iter().map(|stage| (stage.duration.nanos, stage.rate.per_1000_min))),
             stages.iter().map(|stage| (stage.duration.nanos, stage.window.clone())).collect(),
         ),
         (None, Some(rate)) => {
-            if rate.per_1000_s == 0 {
+            if rate.per_1000_min == 0 {
                 errors
                     .add(format!("{AT}.arrivals.rate"), format!("{rate} sends nothing: set a rate over 0/s"));
             }
-            (vec![Ramp { duration, from: rate.per_1000_s, to: rate.per_1000_s }], vec![(duration, None)])
+            (vec![Ramp { duration, from: rate.per_1000_min, to: rate.per_1000_min }], vec![(duration, None)])
         }
         (None, None) => (Vec::new(), vec![(duration, None)]),
     };

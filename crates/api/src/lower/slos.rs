@@ -209,7 +209,7 @@ fn status_rate(rate: &api::StatusRate, at: &str, errors: &mut Errors) -> (Kind, 
 
 fn throughput_condition(throughput: &api::Throughput, at: &str, errors: &mut Errors) -> (Kind, Option<Bad>) {
     let (at_least, at_most) =
-        (throughput.at_least.map(|rate| rate.per_1000_s), throughput.at_most.map(|rate| rate.per_1000_s));
+        (throughput.at_least.map(|rate| rate.per_1000_min), throughput.at_most.map(|rate| rate.per_1000_min));
     if at_most.is_none() && at_least.is_none() {
         errors.add(format!("{at}.throughput"), "needs atLeast or atMost");
     }

@@ -18,4 +18,5 @@ pub use mirror::test_status;
 pub use report::report;
 pub use run::run_status;
 pub use stored::{MAX_POINTS, RESULT_VERSION, StoredResult};
+pub use summary::asked_rate;
 pub use view::{Asked, Cause, Measured, RunRecord, RunView, TestView, Waiting};

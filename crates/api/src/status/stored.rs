@@ -47,7 +47,7 @@ pub struct StoredResult {
     pub snapshot: Snapshot,
     /// Seconds per point of the snapshot's series.
     pub seconds_per_point: u32,
-    /// Users, or arrivals per 1000 s, that the profile asked for in the middle of each point of the series.
+    /// Users, or arrivals per 1000 minutes, that the profile asked for in the middle of each point of the series.
     pub asked: Vec<u64>,
     /// What was left out to save room, in words.
     pub left_out: Vec<String>,

@@ -84,7 +84,7 @@ struct Percentiles {
 #[serde(rename_all = "camelCase", default)]
 struct Point {
     second: u32,
-    /// Users, or arrivals per 1000 s, that the profile asked for.
+    /// Users, or arrivals per 1000 minutes, that the profile asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     load: Option<u64>,
     /// Requests that were due (open model), or begun (closed model).

@@ -1,6 +1,7 @@
 //! Summary of the judged part, counts of the whole run, and asked and delivered load. Used by `run.rs`.
 
-use plimsoll_plan::{Load, Plan};
+use plimsoll_measure::RATE_SECONDS;
+use plimsoll_plan::{Load, Plan, Ramp};
 use plimsoll_slo::{Stat, Validity, class_name, lateness, text};
 
 use super::figures::{Figures, Source};
@@ -84,7 +85,22 @@ pub(super) fn asked(plan: &Plan, at: Option<u64>) -> String {
         Load::Open { rate, .. } => {
             let peak =
                 || rate.iter().filter(|ramp| ramp.duration > 0).map(|ramp| ramp.from.max(ramp.to)).max();
-            text::rate_exact(at.map_or_else(|| peak().unwrap_or_default(), |at| plan.rate_at(at.min(last))))
+            at.map_or_else(
+                || text::rate_exact(peak().unwrap_or_default()),
+                |at| asked_rate(plan, at.min(last)),
+            )
         }
+    }
+}
+
+/// The rate of arrivals that is asked for at a moment: one that the profile names has all its digits, one on the way between two is
+/// rounded.
+#[must_use]
+pub fn asked_rate(plan: &Plan, at: u64) -> String {
+    let now = plan.rate_at(at);
+    let named = |ramp: &Ramp| ramp.from == now || ramp.to == now;
+    match &plan.load {
+        Load::Open { rate, .. } if !rate.iter().any(named) => text::rate(now, RATE_SECONDS * 1_000_000_000),
+        _ => text::rate_exact(now),
     }
 }

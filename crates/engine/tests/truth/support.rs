@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
 use plimsoll_engine::{Engine, Materials, Running, prepare};
-use plimsoll_measure::{Cell, Counts, ErrorClass, Layout, Snapshot, Window, WindowId};
+use plimsoll_measure::{Cell, Counts, ErrorClass, Layout, RATE_SECONDS, Snapshot, Window, WindowId};
 use plimsoll_plan::{
     Connections, ConnectionsPer, Distribution, HttpVersion, Load, PLAN_VERSION, Plan, Preflight, Ramp, RunId,
     Share, Target,
@@ -117,7 +117,7 @@ pub(crate) fn users(count: u64, duration: u64) -> Load {
 
 /// Arrivals per second.
 pub(crate) fn rate(per_second: u64, duration: u64, max_in_flight: u64) -> Load {
-    let rate = vec![Ramp { duration, from: per_second * 1000, to: per_second * 1000 }];
+    let rate = vec![Ramp { duration, from: per_second * RATE_SECONDS, to: per_second * RATE_SECONDS }];
     Load::Open { rate, distribution: Distribution::Uniform, max_in_flight }
 }
 

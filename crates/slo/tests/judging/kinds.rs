@@ -215,20 +215,22 @@ fn silence_is_no_proof_that_a_status_is_rare() {
 fn throughput_over_the_time_that_was_measured() {
     let at_least = |rate: u64| Kind::Throughput { at_least: Some(rate), at_most: None };
     let samples = [many(200, MS, ok()), many(5, MS, End::Unfinished)].concat();
-    assert_eq!(result(slo("x", at_least(10_000)), &samples).outcome, Met, "200 in 20 s");
-    let missed = result(slo("floor", at_least(10_001)), &samples);
+    assert_eq!(result(slo("x", at_least(600_000)), &samples).outcome, Met, "200 in 20 s");
+    let missed = result(slo("floor", at_least(600_060)), &samples);
     assert_eq!(missed.outcome, Missed);
     assert_eq!(missed.message, "floor: 10/s, wanted at least 10.001/s (200 complete requests in 20 s)");
-    let main = Slo { window: Some(WindowId(0)), ..slo("x", at_least(20_000)) };
+    let minute = result(slo("floor", at_least(600_001)), &samples);
+    assert_eq!(minute.message, "floor: 600/m, wanted at least 600.001/m (200 complete requests in 20 s)");
+    let main = Slo { window: Some(WindowId(0)), ..slo("x", at_least(1_200_000)) };
     assert_eq!(result(main, &samples).outcome, Met, "200 in 10 s");
-    let mut cut = Run::new(vec![slo("x", at_least(20_000))], &samples);
+    let mut cut = Run::new(vec![slo("x", at_least(1_200_000))], &samples);
     cut.facts.measured = 12 * SECOND;
     assert_eq!(cut.judge().results[0].outcome, Met, "stopped after 10 judged seconds");
     cut.facts.measured = SECOND;
     assert_eq!(cut.judge().results[0].outcome, Unknown, "stopped in the warm-up");
     assert_eq!(result(slo("x", at_least(1)), &many(3, MS, End::Unfinished)).outcome, Missed);
     assert_eq!(result(slo("x", at_least(1)), &[]).outcome, Unknown);
-    let at_most = Kind::Throughput { at_least: None, at_most: Some(9_999) };
+    let at_most = Kind::Throughput { at_least: None, at_most: Some(599_999) };
     assert_eq!(result(slo("x", at_most), &samples).outcome, Missed);
 }
 

@@ -350,7 +350,7 @@ fn what_only_the_end_can_say_never_stops_a_run() {
 
 #[test]
 fn live_throughput_is_over_the_time_so_far() {
-    let kind = Kind::Throughput { at_least: Some(10_000), at_most: None };
+    let kind = Kind::Throughput { at_least: Some(600_000), at_most: None };
     let floor = Slo { abort_after: Some(5 * SECOND), ..slo("floor", kind) };
     let run = run(vec![floor]);
     assert_eq!(run.live(12 * SECOND), None, "100 in 10 s");
