@@ -1,5 +1,5 @@
 //! `cargo xtask bench cluster`: runs of 1, 4 and 8 workers on a real cluster, each beside a plain Indexed Job whose pods make one request,
-//! which is the least that starting so many pods takes. nginx' log and the audit log are the witnesses.
+//! which is the least that starting so many pods takes. nginx' log and the audit log are the witnesses. `print.rs` prints.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
@@ -10,8 +10,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
-use super::figures::{Spread, Table, line, shown, spread};
 use super::observe::{self, Writes, millis};
+use super::print;
 use crate::binaries::Profile;
 use crate::cluster::{BUSYBOX_IMAGE, Cluster, NODE_ADDRESS};
 use crate::nginx::{self, Line, Nginx, Site};
@@ -39,24 +39,26 @@ pub struct Options {
 }
 
 /// A run of a plain Job.
-struct Floor {
-    workers: u32,
-    first: f64,
-    apart: f64,
+pub(super) struct Floor {
+    pub(super) workers: u32,
+    pub(super) first: f64,
+    pub(super) all: f64,
+    pub(super) apart: f64,
 }
 
 /// A run of Plimsoll; times in seconds, skews in milliseconds.
-struct Measured {
-    workers: u32,
-    seconds: u32,
-    first: f64,
-    skew: f64,
-    apart: f64,
-    verdict: f64,
-    objects: (u64, u64),
-    writes: Writes,
-    outcome: String,
-    exact: bool,
+pub(super) struct Measured {
+    pub(super) workers: u32,
+    pub(super) seconds: u32,
+    pub(super) first: f64,
+    pub(super) all: f64,
+    pub(super) skew: f64,
+    pub(super) apart: f64,
+    pub(super) verdict: f64,
+    pub(super) objects: (u64, u64),
+    pub(super) writes: Writes,
+    pub(super) outcome: String,
+    pub(super) exact: bool,
 }
 
 struct Bench {
@@ -100,10 +102,10 @@ pub fn run(options: &Options) -> Result<()> {
     let idle = observe::memory(&cluster)?;
     let (floors, measured) = bench.all(options)?;
     let busy = observe::memory(&cluster)?;
-    print_figures(options, &floors, &measured);
-    print_writes(&measured);
-    print_memory(&idle, &busy);
-    println!("{PEER}");
+    print::figures(options, &floors, &measured);
+    print::writes(&measured);
+    print::memory(&idle, &busy);
+    println!("{}", print::PEER);
     bench.kubectl(&["delete", "namespace", NAMESPACE, "--wait=false"])?;
     println!("The cluster stays up; `cargo xtask cluster down` takes it down.");
     Ok(())
@@ -115,7 +117,7 @@ impl Bench {
         let (mut floors, mut measured) = (Vec::new(), Vec::new());
         for round in 1..=options.runs {
             for &workers in &options.workers {
-                let of = format!("{round} of {}, {workers} workers", options.runs);
+                let of = format!("{round} of {}, workers: {workers}", options.runs);
                 floors.push(report::step(&format!("floor {of}"), || self.floor(workers, round))?);
                 let seconds = options.seconds;
                 let what = format!("run {of}, {seconds} s");
@@ -123,7 +125,7 @@ impl Bench {
             }
         }
         for &workers in &options.workers {
-            let what = format!("long run, {workers} workers, {} s", options.long);
+            let what = format!("long run, workers: {workers}, {} s", options.long);
             measured.push(report::step(&what, || self.measure(workers, 0, options.long))?);
         }
         Ok((floors, measured))
@@ -156,7 +158,12 @@ impl Bench {
         ])?;
         self.kubectl(&["delete", "job", &name, "--namespace", NAMESPACE])?;
         let (first, last) = ends(&begun)?;
-        Ok(Floor { workers, first: seconds_between(applied, first), apart: ms_between(first, last) })
+        Ok(Floor {
+            workers,
+            first: seconds_between(applied, first),
+            all: seconds_between(applied, last),
+            apart: ms_between(first, last),
+        })
     }
 
     /// A LoadTest: 20 users in all, 100 ms between their requests.
@@ -194,14 +201,15 @@ impl Bench {
         ]))?;
         let status: Value = serde_json::from_str::<Value>(&status)?["status"].take();
         let text = |field: &str| status[field].as_str().unwrap_or_default();
-        let (first, _) = ends(&lines.iter().map(begun).collect::<Vec<_>>())?;
+        let (first, all) = ends(&first_requests(&lines))?;
         let (_, last) = ends(&lines.iter().map(|line| line.at_ms).collect::<Vec<_>>())?;
         Ok(Measured {
             workers,
             seconds,
             first: seconds_between(applied, first),
+            all: seconds_between(applied, all),
             skew: millis(text("startSkew")).unwrap_or(f64::NAN),
-            apart: first_requests_apart(&lines)?,
+            apart: ms_between(first, all),
             verdict: seconds_between(last, verdict_at),
             objects: observe::objects(&self.cluster, NAMESPACE, &run)?,
             writes,
@@ -296,15 +304,14 @@ fn ends(times: &[u64]) -> Result<(u64, u64)> {
     Ok((*first, *times.iter().max().unwrap_or(first)))
 }
 
-/// Between the first requests of the first and the last worker, in milliseconds, as nginx saw it.
-fn first_requests_apart(lines: &[Line]) -> Result<f64> {
+/// When nginx began to read the first request of each worker.
+fn first_requests(lines: &[Line]) -> Vec<u64> {
     let mut by_client = std::collections::BTreeMap::new();
     for line in lines {
         let first = by_client.entry(line.client.as_str()).or_insert(u64::MAX);
         *first = begun(line).min(*first);
     }
-    let (first, last) = ends(&by_client.into_values().collect::<Vec<_>>())?;
-    Ok(ms_between(first, last))
+    by_client.into_values().collect()
 }
 
 fn now_ms() -> Result<u64> {
@@ -318,127 +325,3 @@ fn ms_between(from: u64, to: u64) -> f64 {
 fn seconds_between(from: u64, to: u64) -> f64 {
     ms_between(from, to) / 1000.0
 }
-
-/// A goal beside a figure: whether it holds.
-fn goal(text: &str, holds: bool) -> String {
-    format!("{text} {}", if holds { "(held)" } else { "(MISSED)" })
-}
-
-/// A row of the table: what, floor, own, over the floor, goal; by what it is about and then by workers.
-type Row = (usize, u32, [String; 5]);
-
-fn print_figures(options: &Options, floors: &[Floor], measured: &[Measured]) {
-    let rows = options.workers.iter().flat_map(|&workers| {
-        let floors: Vec<&Floor> = floors.iter().filter(|run| run.workers == workers).collect();
-        let runs: Vec<&Measured> = measured.iter().filter(|run| run.workers == workers).collect();
-        rows(options, workers, &floors, &runs)
-    });
-    let mut rows: Vec<Row> = rows.collect();
-    rows.sort_by_key(|(about, workers, _)| (*about, *workers));
-    let mut table = Table::default();
-    table.row(
-        ["least / median / most", "workers", "floor", "plimsoll", "median over the floor", "goal"]
-            .map(str::to_owned),
-    );
-    for (_, workers, [what, floor, own, over, goal]) in rows {
-        table.row([what, workers.to_string(), floor, own, over, goal]);
-    }
-    println!("\n{}", table.text());
-    let exact = measured.iter().filter(|run| run.exact).count();
-    println!("sent equals the lines of nginx' log in {exact} of {} runs", measured.len());
-    for run in measured.iter().filter(|run| !run.outcome.starts_with("Passed")) {
-        println!("{} workers, {} s: {}", run.workers, run.seconds, run.outcome);
-    }
-}
-
-fn rows(options: &Options, workers: u32, floors: &[&Floor], runs: &[&Measured]) -> Vec<Row> {
-    let floor = |value: fn(&Floor) -> f64| spread(floors.iter().map(|run| value(run)));
-    let all = |value: fn(&Measured) -> f64| spread(runs.iter().map(|run| value(run)));
-    let short = |value: fn(&Measured) -> f64| {
-        spread(runs.iter().filter(|run| run.seconds == options.seconds).map(|run| value(run)))
-    };
-    let mut rows: Vec<Row> = Vec::new();
-    let mut row = |what: &str, floor: String, own: String, over: String, goal: String| {
-        rows.push((rows.len(), workers, [what.to_owned(), floor, own, over, goal]));
-    };
-    let none = String::new;
-    let (base, own) = (floor(|run| run.first), short(|run| run.first));
-    let over = base.zip(own).map_or(f64::INFINITY, |(base, own)| own.median - base.median);
-    row(
-        "apply to first request, s",
-        shown(base, 2),
-        shown(own, 2),
-        format!("{over:+.2}"),
-        goal("≤ +1 s", over <= 1.0),
-    );
-    // One worker alone has no skew.
-    let skew = all(|run| run.skew);
-    let held = skew.map(|skew: Spread| goal("≤ 10 ms", skew.max <= 10.0)).unwrap_or_default();
-    row("start skew by the status, ms", none(), shown(skew, 1), none(), held);
-    let (base, own) = (floor(|run| run.apart), all(|run| run.apart));
-    row("first requests apart by nginx, ms", shown(base, 0), shown(own, 0), none(), none());
-    let verdict = all(|run| run.verdict);
-    let held = goal("≤ 1 s", verdict.is_some_and(|verdict| verdict.median <= 1.0));
-    row("last request to verdict, s", none(), shown(verdict, 2), none(), held);
-    let objects = all(|run| run.objects.0 as f64);
-    let held = goal("3", objects.is_some_and(|objects| objects.max == 3.0));
-    row("objects beside the pods", none(), shown(objects, 0), none(), held);
-    row("pods", none(), shown(all(|run| run.objects.1 as f64), 0), none(), none());
-    let writes = shown(short(|run| run.writes.stored() as f64), 0);
-    row(&format!("writes of the operator in {} s", options.seconds), none(), writes, none(), none());
-    let reviews = shown(all(|run| run.writes.reviews as f64), 0);
-    row("token reviews, which store nothing", none(), reviews, none(), none());
-    rows
-}
-
-fn print_writes(measured: &[Measured]) {
-    let points = |of: &dyn Fn(&Measured) -> bool| -> Vec<(f64, f64)> {
-        let taken = measured.iter().filter(|run| of(run));
-        taken.map(|run| (f64::from(run.seconds) / 5.0, run.writes.stored() as f64)).collect()
-    };
-    let mut workers: Vec<u32> = measured.iter().map(|run| run.workers).collect();
-    workers.sort_unstable();
-    workers.dedup();
-    println!(
-        "\nwrites of the operator = a + b·(seconds/5), by least squares (goal: independent of the workers):"
-    );
-    let fit = |name: String, points: Vec<(f64, f64)>| {
-        if let Some((a, b, off)) = line(&points) {
-            println!("  {name:<12} a = {a:.1}, b = {b:.1}, no run is more than {off:.1} off");
-        }
-    };
-    for count in workers {
-        fit(format!("{count} workers"), points(&|run| run.workers == count));
-    }
-    fit("all".to_owned(), points(&|_| true));
-    if let Some(run) = measured.last() {
-        let kinds: Vec<String> =
-            run.writes.by_kind.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
-        println!("  of the last run ({} workers, {} s): {}", run.workers, run.seconds, kinds.join(", "));
-    }
-}
-
-fn print_memory(idle: &[(f64, f64)], busy: &[(f64, f64)]) {
-    let shown =
-        |of: &[(f64, f64)]| of.iter().map(|(now, _)| format!("{now:.1}")).collect::<Vec<_>>().join(" and ");
-    let most = busy.iter().map(|(_, most)| *most).fold(0.0, f64::max);
-    println!("\nresident memory of the operator, leader and follower, MiB (goal: ≤ 25):");
-    println!(
-        "  before the runs {}, after them {}, at most {most:.1} {}",
-        shown(idle),
-        shown(busy),
-        goal("", most <= 25.0).trim()
-    );
-}
-
-/// Figures of a peer that cannot be run here by the way.
-const PEER: &str = "
-For comparison, measured apart: k6-operator v1.6.0 with k6 1.8.1 on such a cluster (2 cores of an AMD EPYC, 2026-11-23), 20 users, 15 s;
-least / median / most of 3 runs
-  workers                      1                      4                       8
-  apply to first request, s    5.16 / 5.29 / 5.30     3.92 / 6.11 / 15.96     8.92 / 11.64 / 17.53
-  start skew, s                -                      0.29 / 0.31 / 0.39      0.69 / 0.71 / 0.80
-  last request to finished, s  2.64 / 2.80 / 2.85     2.53 / 2.93 / 2.94      2.46 / 2.74 / 3.33
-  writes of the operator       13 / 13 / 13           18 / 19 / 20            26 / 27 / 27
-  operator's memory, MiB       41.6 idle, 49.8 at most
-";
