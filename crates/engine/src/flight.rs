@@ -20,6 +20,8 @@ pub(crate) struct Flight<'c> {
     /// First byte of the response read; 0 before.
     answered: u64,
     split: Split,
+    /// All the time that connections for it took to open; the split has the last one's.
+    opening: u64,
     received: u64,
     recorded: bool,
 }
@@ -46,6 +48,7 @@ impl<'c> Flight<'c> {
             written: 0,
             answered: 0,
             split: Split::default(),
+            opening: 0,
             received: 0,
             recorded: false,
         }
@@ -57,6 +60,7 @@ impl<'c> Flight<'c> {
 
     /// What opening a connection for this request took.
     pub(crate) fn opened(&mut self, split: Split) {
+        self.opening = self.opening.saturating_add(split.dns + split.connect + split.tls);
         self.split = Split { first_byte: self.split.first_byte, ..split };
     }
 
@@ -119,8 +123,9 @@ impl<'c> Flight<'c> {
             // A response may begin before the request is written to its end.
             self.split.first_byte = self.answered.saturating_sub(self.written).max(1);
         }
+        // A connection is opened as fast as the target lets it: that is latency, and not the generator's delay.
         let lateness = match self.sent {
-            Some(sent) if self.scheduled => sent.saturating_sub(self.intended),
+            Some(sent) if self.scheduled => sent.saturating_sub(self.intended).saturating_sub(self.opening),
             _ => 0,
         };
         self.core.recorder().record(&Sample {

@@ -121,7 +121,7 @@ pub struct Sample {
     pub latency: u64,
     /// From handing the first byte to the kernel to the last byte of the response: the service time.
     pub service: u64,
-    /// Sent minus intended: the generator's own lateness (open model; 0 in the closed model).
+    /// Sent minus intended, without opening a connection for it: the generator's own lateness (open model; 0 in the closed model).
     pub lateness: u64,
     /// Where the time went.
     pub split: Split,

@@ -108,7 +108,7 @@ pub struct Second {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Health {
-    /// Open model: sent minus intended of judged requests that were sent.
+    /// Open model: sent minus intended, without opening a connection, of judged requests that were sent.
     pub lateness: Histogram,
     /// Closed model: how late judged waits ended.
     pub waits: Histogram,

@@ -125,7 +125,7 @@ pub struct Validity {
     pub min_samples: Option<u64>,
     /// Parts per billion of the asked arrivals (open model).
     pub min_delivered: u64,
-    /// Nanoseconds, p99 of sent minus intended.
+    /// Nanoseconds, p99 of sent minus intended (open model; without opening connections) or of how late waits ended.
     pub max_lateness: u64,
     /// Nanoseconds between the first requests of workers.
     pub max_start_skew: u64,

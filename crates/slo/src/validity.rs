@@ -106,10 +106,14 @@ fn late(evidence: &Evidence) -> Option<Fault> {
     let (health, allowed) = (&evidence.merged.health, evidence.validity.max_lateness);
     let open = evidence.facts.open_model;
     let p99 = lateness(health, open).filter(|nanos| *nanos > allowed)?;
-    let (what, remedy) =
-        if open { ("requests were sent", "lower the rate") } else { ("waits ended", "lower the users") };
+    let (what, remedy) = if open {
+        let remedy = "lower the rate, or raise profile.arrivals.maxInFlight if the target is slow";
+        ("requests were sent", remedy)
+    } else {
+        ("waits ended", "or lower the users")
+    };
     let message = format!(
-        "{what} {} late at p99, allowed {}: give workers more CPU, {}, or {remedy}",
+        "{what} {} late at p99, allowed {}: give workers more CPU, {}, {remedy}",
         text::spaced(&text::duration_beside(p99, allowed)),
         text::spaced(&text::duration_exact(allowed)),
         more_workers(evidence, 1, 1),
@@ -117,7 +121,7 @@ fn late(evidence: &Evidence) -> Option<Fault> {
     Some((Reason::GeneratorSaturated, message))
 }
 
-/// How late the generator itself was, as it is judged, in nanoseconds: the 99th percentile of sent minus intended (open model) or of the
+/// How late the generator itself was, as it is judged, in nanoseconds: the 99th percentile of sent minus intended without opening a connection (open model) or of the
 /// waits that ended late (closed model), but never the single latest sample: of fewer than 100, one hiccup does not make it saturated.
 #[must_use]
 pub fn lateness(health: &Health, open_model: bool) -> Option<u64> {

@@ -1,7 +1,12 @@
 //! The open model: exact numbers, no coordinated omission, nothing dropped.
 
+use std::io::{Read, Write, copy};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::thread;
+use std::time::Duration;
+
 use plimsoll_measure::{ErrorClass, Percentile, Snapshot};
-use plimsoll_plan::{ConnectionsPer, Distribution, Load};
+use plimsoll_plan::{ConnectionsPer, Distribution, Load, Tls};
 use plimsoll_scenario::{Step, Wait};
 use plimsoll_testbed::{Config, Freeze, Latency, Route, When};
 
@@ -115,4 +120,45 @@ fn an_own_connection_serves_one_arrival() {
     let snapshot = run(plan);
     assert_eq!((totals(&snapshot).sent, snapshot.health.connections), (100, 50));
     assert_eq!(server.stats().connections.accepted, 50);
+}
+
+/// A relay that keeps the first bytes of each connection back for so long, as a handshake does that is slow.
+fn slow_to_open(target: SocketAddr, hold: Duration) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let relay = move |mut client: TcpStream| -> std::io::Result<()> {
+        let mut server = TcpStream::connect(target)?;
+        let mut first = [0; 4096];
+        let length = client.read(&mut first)?;
+        thread::sleep(hold);
+        server.write_all(&first[..length])?;
+        let (mut from, mut to) = (server.try_clone()?, client.try_clone()?);
+        thread::spawn(move || copy(&mut from, &mut to).and_then(|_| to.shutdown(Shutdown::Write)));
+        copy(&mut client, &mut server)?;
+        server.shutdown(Shutdown::Write)
+    };
+    thread::spawn(move || {
+        listener.incoming().flatten().for_each(|client| drop(thread::spawn(move || relay(client))));
+    });
+    address
+}
+
+#[test]
+fn opening_a_connection_is_latency_and_not_the_generators_lateness() {
+    let _alone = alone();
+    let config = Config { routes: vec![Route::at("/")], ..quiet() };
+    let server = start(Config { listen_tls: vec![SocketAddr::from(([127, 0, 0, 1], 0))], ..config });
+    let relay = slow_to_open(server.tls_addr().unwrap(), Duration::from_millis(60));
+    let mut plan = plan(relay, rate(40, SECOND, 100), SECOND, vec![http(get("/"))]);
+    plan.target.connections.per = ConnectionsPer::User;
+    plan.target.scheme = "https".into();
+    plan.target.tls = Some(Tls { insecure_skip_verify: true, ..Tls::default() });
+    let snapshot = run(plan);
+    assert_eq!((totals(&snapshot).complete, snapshot.health.connections), (40, 40));
+    let median = |histogram: &plimsoll_measure::Histogram| histogram.percentile(5000, 0).finite().unwrap();
+    let cell = cell(&snapshot, 0);
+    let (tls, latency) = (median(&cell.tls), median(&cell.latency));
+    assert!(tls > 59 * MILLI && latency > tls, "{tls} {latency}");
+    let late = median(&snapshot.health.lateness);
+    assert!(late < 10 * MILLI, "the requests were begun in time: {late} ns");
 }

@@ -159,7 +159,7 @@ fn what_spoils_a_run_comes_before_its_slos() {
         (
             |r| (0..2).for_each(|_| r.merged.health.lateness.record(23 * MS)),
             Reason::GeneratorSaturated,
-            "requests were sent 23 ms late at p99, allowed 10 ms: give workers more CPU, raise workers.count above 2, or lower the rate",
+            "requests were sent 23 ms late at p99, allowed 10 ms: give workers more CPU, raise workers.count above 2, lower the rate, or raise profile.arrivals.maxInFlight if the target is slow",
         ),
         (|r| r.facts.stopped = Some(Reason::Cancelled), Reason::Cancelled, "cancelled after 22 s"),
         (
