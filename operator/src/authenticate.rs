@@ -12,11 +12,11 @@ use k8s_openapi::api::authentication::v1::{TokenReview, TokenReviewSpec, UserInf
 use kube::Client;
 use kube::api::{Api, ObjectMeta, PostParams};
 use plimsoll_manifests::{RUN_LABEL, index_of};
-use plimsoll_session::{AuthError, Authenticator, PodIdentity};
+use plimsoll_session::{AuthError, Authenticator, PodIdentity, RunKey};
 use sha2::{Digest, Sha256};
 
 use crate::objects::WorkerPod;
-use crate::watch::Stores;
+use crate::watch::{Stores, is_pod_of};
 
 /// Audience of the workers' tokens (`crates/manifests/src/pod.rs`).
 const AUDIENCE: &str = "plimsoll";
@@ -24,6 +24,8 @@ const AUDIENCE: &str = "plimsoll";
 const BELIEF: Duration = Duration::from_secs(600);
 /// Most tokens that are remembered.
 const REMEMBERED: usize = 4096;
+/// How long one answer is waited for; a worker waits 15 s for its own.
+const ANSWER: Duration = Duration::from_secs(4);
 
 /// The pod that a token is bound to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,7 +77,7 @@ impl Reviewer {
             status: None,
         };
         let reviews: Api<TokenReview> = Api::all(self.client.clone());
-        let answer = reviews.create(&PostParams::default(), &review).await;
+        let answer = answered(reviews.create(&PostParams::default(), &review)).await;
         let bound =
             bound_to(&answer.map_err(|error| AuthError::Unavailable(format!("token review: {error}")))?)?;
         let mut reviewed = self.remembered();
@@ -94,16 +96,25 @@ impl Reviewer {
 
     async fn live(&self, bound: Bound) -> Result<PodIdentity, AuthError> {
         let pods: Api<WorkerPod> = Api::namespaced(self.client.clone(), &bound.namespace);
-        match pods.get_opt(&bound.pod).await {
-            Ok(pod) => worker_of(pod.as_ref(), bound),
+        let run_uid = |run: &RunKey| self.stores.run(run).and_then(|run| run.metadata.uid.clone());
+        match answered(pods.get_opt(&bound.pod)).await {
+            Ok(pod) => worker_of(pod.as_ref(), bound, run_uid),
             Err(error) => match self.stores.pod(&bound.namespace, &bound.pod) {
-                Some(pod) => worker_of(Some(&pod), bound),
+                Some(pod) => worker_of(Some(&pod), bound, run_uid),
                 None => Err(AuthError::Unavailable(format!(
                     "read pod {}/{}: {error}",
                     bound.namespace, bound.pod
                 ))),
             },
         }
+    }
+}
+
+/// The answer of the API server, or in a sentence why there is none.
+async fn answered<T>(request: impl Future<Output = Result<T, kube::Error>>) -> Result<T, String> {
+    match tokio::time::timeout(ANSWER, request).await {
+        Ok(answer) => answer.map_err(|error| error.to_string()),
+        Err(_) => Err(format!("no answer from the API server within {}s", ANSWER.as_secs())),
     }
 }
 
@@ -137,8 +148,13 @@ fn extra(user: &UserInfo, key: &str) -> Option<String> {
     user.extra.as_ref().unwrap_or(&BTreeMap::new()).get(key)?.first().cloned()
 }
 
-/// The worker that a live pod is. A pod whose end is asked for still is one: it hands in what it measured.
-fn worker_of(pod: Option<&WorkerPod>, bound: Bound) -> Result<PodIdentity, AuthError> {
+/// The worker that a live pod is. A pod whose end is asked for still is one: it hands in what it measured. `run_uid` answers with the
+/// UID of the run that has the name now.
+fn worker_of(
+    pod: Option<&WorkerPod>,
+    bound: Bound,
+    run_uid: impl Fn(&RunKey) -> Option<String>,
+) -> Result<PodIdentity, AuthError> {
     let Bound { namespace, pod: name, uid } = bound;
     let phase = |pod: &WorkerPod| pod.status.phase.clone().unwrap_or_default();
     let live = |pod: &&WorkerPod| {
@@ -150,7 +166,15 @@ fn worker_of(pod: Option<&WorkerPod>, bound: Bound) -> Result<PodIdentity, AuthE
     let run = pod.metadata.labels.as_ref().and_then(|labels| labels.get(RUN_LABEL));
     let index = index_of(pod.metadata.annotations.as_ref());
     match (run, index) {
-        (Some(run), Some(index)) => Ok(PodIdentity { namespace, pod: name, uid, run: run.clone(), index }),
+        (Some(run), Some(index)) => {
+            let key = RunKey { namespace: namespace.clone(), name: run.clone() };
+            if run_uid(&key).is_some_and(|now| !is_pod_of(&pod.metadata, &now)) {
+                return Err(AuthError::Refused(format!(
+                    "pod {namespace}/{name} is of a former run of the name {run}"
+                )));
+            }
+            Ok(PodIdentity { namespace, pod: name, uid, run: run.clone(), index })
+        }
         _ => Err(AuthError::Refused(format!("pod {namespace}/{name} is no worker of a run"))),
     }
 }
@@ -164,6 +188,12 @@ mod tests {
     #[allow(clippy::needless_pass_by_value, reason = "json! makes values")]
     fn review(status: serde_json::Value) -> Result<Bound, AuthError> {
         bound_to(&serde_json::from_value(json!({"spec": {}, "status": status})).unwrap())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_does_not_come_is_an_error() {
+        let error = answered::<()>(std::future::pending()).await.unwrap_err();
+        assert!(error.contains("within 4s"), "{error}");
     }
 
     #[test]
@@ -194,16 +224,21 @@ mod tests {
         let bound = || Bound { namespace: "shop".into(), pod: "r-0-x".into(), uid: "u".into() };
         let pod = |uid: &str, phase: &str| -> WorkerPod {
             serde_json::from_value(json!({
-                "metadata": {"name": "r-0-x", "uid": uid, "labels": {"plimsoll.dev/run": "r"},
+                "metadata": {"name": "r-0-x", "uid": uid,
+                    "labels": {"plimsoll.dev/run": "r", "plimsoll.dev/run-uid": "run-uid"},
                     "annotations": {"batch.kubernetes.io/job-completion-index": "0"}},
                 "status": {"phase": phase},
             }))
             .unwrap()
         };
+        let now = |uid: &'static str| move |_: &RunKey| Some(uid.to_owned());
+        let worker_of = |pod: Option<&WorkerPod>, bound| worker_of(pod, bound, now("run-uid"));
         let worker = worker_of(Some(&pod("u", "Running")), bound()).unwrap();
         assert_eq!((worker.run.as_str(), worker.index), ("r", 0));
         assert!(worker_of(Some(&pod("other", "Running")), bound()).is_err());
         assert!(worker_of(Some(&pod("u", "Failed")), bound()).is_err());
         assert!(worker_of(None, bound()).is_err());
+        let error = super::worker_of(Some(&pod("u", "Running")), bound(), now("another")).unwrap_err();
+        assert!(error.to_string().contains("a former run of the name r"), "{error}");
     }
 }

@@ -41,6 +41,8 @@ use crate::web::Metrics;
 
 /// Oldest Kubernetes that runs can rely on: Jobs with a back-off limit per index.
 const OLDEST: (u32, u32) = (1, 29);
+/// How long a beginning waits for the API server before it tries again.
+const ANSWER: Duration = Duration::from_secs(10);
 
 /// Why the operator ended.
 #[derive(Debug, thiserror::Error)]
@@ -80,15 +82,19 @@ pub async fn run(
 ) -> Result<(), OperatorError> {
     let names = [config.server_name()];
     tokio::pin!(shutdown);
+    let mut tasks: JoinSet<(&'static str, String)> = JoinSet::new();
+    let (hub, metrics) = (Hub::new(), Arc::new(Metrics::default()));
+    // Before anything that may wait for the API server: one that only waits is alive, and must not be restarted for it.
+    let http = listen(config.listen_http, "--listen-http").await?;
+    let served = web::serve(http, Arc::clone(&metrics));
+    tasks.spawn(async { ("the health service", said(served.await)) });
     let prepared = tokio::select! {
         prepared = prepare(&config, &client, &names) => prepared?,
         () = &mut shutdown => return Ok(()),
     };
     let sessions = listen(config.listen, "--listen").await?;
-    let http = listen(config.listen_http, "--listen-http").await?;
     let port = sessions.local_addr().map_or(config.listen.port(), |address| address.port());
 
-    let (hub, metrics) = (Hub::new(), Arc::new(Metrics::default()));
     let (standing, stands) = tokio::sync::watch::channel(Standing::Follower { leader: None });
     let (stop, stopped) = tokio::sync::watch::channel(false);
     let (role, plays) = tokio::sync::watch::channel(Role::Follower { leader: None });
@@ -107,11 +113,8 @@ pub async fn run(
     let leases = Api::namespaced(client.clone(), &config.namespace);
     let election = tokio::spawn(lead::elect(leases, candidate, standing, stopped));
 
-    let mut tasks: JoinSet<(&'static str, String)> = JoinSet::new();
     let served = plimsoll_session::serve(hub.clone(), reviewer, sessions, identity, plays);
     tasks.spawn(async { ("the session service", said(served.await)) });
-    let served = web::serve(http, Arc::clone(&metrics));
-    tasks.spawn(async { ("the health service", said(served.await)) });
     tasks.spawn(async {
         watching.await;
         ("the watches", String::new())
@@ -155,24 +158,37 @@ async fn listen(address: std::net::SocketAddr, flag: &'static str) -> Result<Tcp
 /// Checks the cluster's version and gets a certificate; waits for an API server that does not answer.
 async fn prepare(config: &Config, client: &Client, names: &[String]) -> Result<Identity, OperatorError> {
     loop {
-        let error = match client.apiserver_version().await {
-            Ok(version) => {
-                new_enough(&version.major, &version.minor)?;
-                match certificate::identity(client, &config.namespace, &config.ca_secret, names).await {
-                    Ok(identity) => {
-                        tracing::info!(version = version.git_version, "connected to the API server");
-                        return Ok(identity);
-                    }
-                    Err(CertificateError::Secret { error, .. }) if !matches!(*error, kube::Error::Api(_)) => {
-                        *error
-                    }
-                    Err(error) => return Err(OperatorError::Certificate(error.to_string())),
-                }
-            }
-            Err(error) => error,
+        let error = match tokio::time::timeout(ANSWER, try_to_prepare(config, client, names)).await {
+            Ok(Ok(Ok(identity))) => return Ok(identity),
+            Ok(Ok(Err(error))) => error.to_string(),
+            Ok(Err(error)) => return Err(error),
+            Err(_) => format!("nothing within {}s", ANSWER.as_secs()),
         };
-        tracing::warn!(%error, "the API server does not answer; trying again");
+        tracing::warn!(error, "the API server does not answer; trying again");
         tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
+
+/// What keeps the operator from its work for good, and within it what may pass.
+async fn try_to_prepare(
+    config: &Config,
+    client: &Client,
+    names: &[String],
+) -> Result<Result<Identity, kube::Error>, OperatorError> {
+    let version = match client.apiserver_version().await {
+        Ok(version) => version,
+        Err(error) => return Ok(Err(error)),
+    };
+    new_enough(&version.major, &version.minor)?;
+    match certificate::identity(client, &config.namespace, &config.ca_secret, names).await {
+        Ok(identity) => {
+            tracing::info!(version = version.git_version, "connected to the API server");
+            Ok(Ok(identity))
+        }
+        Err(CertificateError::Secret { error, .. }) if !matches!(*error, kube::Error::Api(_)) => {
+            Ok(Err(*error))
+        }
+        Err(error) => Err(OperatorError::Certificate(error.to_string())),
     }
 }
 
@@ -254,6 +270,34 @@ async fn tidy(context: &Context) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// An API server that takes connections and never answers; the operator waits for it, and says that it lives.
+    #[tokio::test]
+    async fn health_is_served_while_the_api_server_is_waited_for() {
+        let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let server = format!("http://{}", silent.local_addr().unwrap());
+        let http = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        let config =
+            <Config as clap::Parser>::parse_from(["plimsoll-operator", "--listen-http", &http.to_string()]);
+        let client = Client::try_from(kube::Config::new(server.parse().unwrap())).unwrap();
+        let asked = async {
+            loop {
+                if let Ok(mut stream) = tokio::net::TcpStream::connect(http).await {
+                    let request = b"GET /healthz HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
+                    tokio::io::AsyncWriteExt::write_all(&mut stream, request).await.unwrap();
+                    let mut answer = String::new();
+                    tokio::io::AsyncReadExt::read_to_string(&mut stream, &mut answer).await.unwrap();
+                    return answer;
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::select! {
+            ended = run(config, client, std::future::pending()) => panic!("{ended:?}"),
+            answer = asked => assert!(answer.starts_with("HTTP/1.1 200"), "{answer}"),
+            () = tokio::time::sleep(Duration::from_secs(20)) => panic!("nothing is served"),
+        }
+    }
 
     #[test]
     fn the_clusters_version_is_checked() {

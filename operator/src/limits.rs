@@ -21,7 +21,7 @@ pub(crate) struct Limits {
     pub(crate) duration: Duration,
     /// Most runs of a namespace at once; more wait.
     pub(crate) runs_per_namespace: u32,
-    /// Whether any target may be loaded.
+    /// Whether any target may be loaded, but for those of [`Denial::Metadata`].
     pub(crate) public_targets: bool,
     /// Hosts that may be loaded although they are public: names, `*.example.com`, addresses.
     pub(crate) allowed_hosts: Vec<String>,
@@ -68,6 +68,15 @@ pub(crate) enum Denial {
         host: String,
         /// What the name of a service looks like.
         hint: String,
+    },
+    /// The target hands out the credentials of a node, or is one link's own.
+    #[error(
+        "spec.target.url: {host} is a link-local address or a cloud's metadata service, which nobody means to load: use another target, \
+         or have {host} added to limits.allowedHosts in the operator's chart"
+    )]
+    Metadata {
+        /// Its host.
+        host: String,
     },
 }
 
@@ -117,14 +126,25 @@ pub(crate) fn check(plan: &Plan, limits: &Limits, namespaces: impl Fn(&str) -> b
             (format!("{}s", duration.as_secs()), format!("{}s", limits.duration.as_secs()));
         return over("the duration of spec.profile", asked, allowed, "limits.maxDuration");
     }
-    if limits.public_targets
-        || is_inside(&plan.target.host, &namespaces)
-        || is_listed(&plan.target.host, &limits.allowed_hosts)
-    {
+    check_host(&plan.target.host, &plan.run.namespace, limits, namespaces)
+}
+
+fn check_host(
+    host: &str,
+    namespace: &str,
+    limits: &Limits,
+    namespaces: impl Fn(&str) -> bool,
+) -> Result<(), Denial> {
+    if is_listed(host, &limits.allowed_hosts) {
         return Ok(());
     }
-    let hint = format!("name.{}.svc", plan.run.namespace);
-    Err(Denial::Public { host: plan.target.host.clone(), hint })
+    if is_metadata(host) {
+        return Err(Denial::Metadata { host: host.to_owned() });
+    }
+    if limits.public_targets || is_inside(host, &namespaces) {
+        return Ok(());
+    }
+    Err(Denial::Public { host: host.to_owned(), hint: format!("name.{namespace}.svc") })
 }
 
 /// The second label of `service.namespace`: the namespace to look up before [`check`] can decide.
@@ -155,13 +175,37 @@ fn is_private(address: IpAddr) -> bool {
         IpAddr::V4(v4) => {
             let [a, b, ..] = v4.octets();
             // 100.64.0.0/10 is the provider-side private range, which some clusters use for pods.
-            v4.is_private() || v4.is_loopback() || v4.is_link_local() || (a == 100 && (64..128).contains(&b))
+            v4.is_private() || v4.is_loopback() || (a == 100 && (64..128).contains(&b))
         }
         IpAddr::V6(v6) => match v6.to_ipv4_mapped() {
             Some(v4) => is_private(IpAddr::V4(v4)),
-            None => v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local(),
+            None => v6.is_loopback() || v6.is_unique_local(),
         },
     }
+}
+
+/// Where clouds tell a node who it is and hand out its credentials, and whatever else is link-local.
+fn is_metadata(host: &str) -> bool {
+    if let Ok(address) = host.parse::<IpAddr>() {
+        return is_metadata_address(address);
+    }
+    let host = host.trim_end_matches('.').to_ascii_lowercase();
+    let (first, rest) = host.split_once('.').unwrap_or((&host, ""));
+    // One label too: the resolver of a cloud's node appends the rest.
+    matches!(first, "metadata" | "instance-data") && (rest.is_empty() || host.ends_with(".internal"))
+}
+
+fn is_metadata_address(address: IpAddr) -> bool {
+    // Metadata services that are not link-local: of one cloud in 100.64.0.0/10, of two among the unique local addresses.
+    const OTHERS: [&str; 3] = ["100.100.100.200", "fd00:ec2::254", "fd20:ce::254"];
+    let is_link_local = match address {
+        IpAddr::V4(v4) => v4.is_link_local(),
+        IpAddr::V6(v6) => match v6.to_ipv4_mapped() {
+            Some(v4) => return is_metadata_address(IpAddr::V4(v4)),
+            None => v6.is_unicast_link_local(),
+        },
+    };
+    is_link_local || OTHERS.iter().any(|other| other.parse() == Ok(address))
 }
 
 fn is_listed(host: &str, allowed: &[String]) -> bool {
@@ -209,6 +253,31 @@ mod tests {
         ] {
             assert!(!is_inside(host, &namespaces), "{host}");
         }
+    }
+
+    #[test]
+    fn metadata_and_link_local_targets_are_refused_unless_they_are_listed() {
+        let namespaces = |name: &str| name == "shop";
+        let anything = Limits { public_targets: true, ..Limits::default() };
+        for host in [
+            "169.254.169.254",
+            "169.254.1.1",
+            "::ffff:169.254.169.254",
+            "fe80::1",
+            "fd00:ec2::254",
+            "100.100.100.200",
+            "metadata",
+            "Metadata.google.internal.",
+            "instance-data.ec2.internal",
+        ] {
+            let denied = Denial::Metadata { host: host.to_owned() };
+            assert_eq!(check_host(host, "shop", &anything, namespaces), Err(denied), "{host}");
+        }
+        for host in ["metadata.shop", "metadata.shop.svc", "metadata-api", "shop.example.internal"] {
+            assert_eq!(check_host(host, "shop", &Limits::default(), namespaces), Ok(()), "{host}");
+        }
+        let listed = Limits { allowed_hosts: vec!["169.254.169.254".to_owned()], ..Limits::default() };
+        assert_eq!(check_host("169.254.169.254", "shop", &listed, namespaces), Ok(()));
     }
 
     #[test]

@@ -23,7 +23,7 @@ use std::time::Duration;
 use plimsoll_api::v1alpha1::LoadTestRun;
 use plimsoll_session::RunKey;
 
-pub(crate) use apply::{FINALIZER, MANAGER};
+pub(crate) use apply::{FINALIZER, MANAGER, release};
 pub(crate) use status::PACE;
 
 use self::apply::{ApplyError, apply};
@@ -67,7 +67,9 @@ pub(crate) async fn reconcile(context: &Context, key: &RunKey) -> Result<Option<
             ReconcileError::Apply(ApplyError::NotLeading) | ReconcileError::Status(StatusError::NotLeading),
         ) => Ok(Some(Duration::from_millis(500))),
         // Somebody else changed the run in between; the watch brings it.
-        Err(ReconcileError::Status(StatusError::Changed)) => Ok(Some(Duration::from_millis(100))),
+        Err(ReconcileError::Apply(ApplyError::Changed) | ReconcileError::Status(StatusError::Changed)) => {
+            Ok(Some(Duration::from_millis(100)))
+        }
         Err(error) => {
             tracing::warn!(run = %key, step = error.step(), %error, "reconcile failed; trying again");
             context.metrics.reconciled(Some(error.step()));
@@ -82,25 +84,28 @@ async fn step(context: &Context, key: &RunKey) -> Result<Option<Duration>, Recon
         return Ok(None);
     };
     let policy = Policy { limits: &context.limits, halt: context.halt, settings: &context.settings };
-    let Decision { before, say, after, again } = decide(&observed, &policy);
-    match apply(context, &observed, before).await {
-        Err(ApplyError::Refused(reason, message)) => {
+    let decision = decide(&observed, &policy);
+    let again = decision.again;
+    match carry_out(context, &observed, decision).await {
+        Err(ReconcileError::Apply(ApplyError::Refused(reason, message))) => {
             tracing::warn!(run = %key, ?reason, message, "the API server refused");
             context.remember_run(&observed.uid, |memory| memory.refused = Some((reason, message)));
             return Ok(Some(Duration::ZERO));
         }
-        Err(ApplyError::Leaving) => return Ok(leave(context, &observed)),
+        Err(ReconcileError::Apply(ApplyError::Leaving)) => return Ok(leave(context, &observed)),
         done => done?,
     }
-    if let Some(say) = say {
-        match tell(context, &observed, say).await {
-            Err(ReconcileError::Apply(ApplyError::Leaving)) => return Ok(leave(context, &observed)),
-            done => done?,
-        }
-    }
-    apply(context, &observed, after).await?;
     forget(context, &observed);
     Ok(again)
+}
+
+async fn carry_out(context: &Context, observed: &Observed, decision: Decision) -> Result<(), ReconcileError> {
+    apply(context, observed, decision.before).await?;
+    if let Some(say) = decision.say {
+        tell(context, observed, say).await?;
+    }
+    apply(context, observed, decision.after).await?;
+    Ok(())
 }
 
 /// The namespace takes nothing new, so nothing of the run can be stored: its workers are let go at once.
@@ -124,8 +129,22 @@ fn forget(context: &Context, observed: &Observed) {
 async fn tell(context: &Context, observed: &Observed, say: Say) -> Result<(), ReconcileError> {
     let status = match say {
         Say::Over(over) => {
-            let (status, stored) = status::over(observed, &over, &context.settings);
-            apply(context, observed, vec![Step::Store(Box::new(stored))]).await?;
+            let (mut status, stored) = status::over(observed, &over, &context.settings);
+            match apply(context, observed, vec![Step::Store(Box::new(stored))]).await {
+                Ok(()) => {}
+                Err(error @ (ApplyError::NotLeading | ApplyError::Leaving | ApplyError::Changed)) => {
+                    return Err(error.into());
+                }
+                Err(error) => {
+                    if let Some(say) = ended::unstored(&over, &error.to_string()) {
+                        let told = status::under_way(observed, &say, &context.settings);
+                        status::write(context, observed, told).await?;
+                        return Err(error.into());
+                    }
+                    tracing::warn!(run = %observed.key, %error, "its verdict is told without a stored result");
+                    status.results.iter_mut().for_each(|results| results.full = None);
+                }
+            }
             // A result that was there already is the run's result.
             context.run_memory(&observed.uid).result.map_or(status, |stored| stored.status.clone())
         }

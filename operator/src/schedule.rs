@@ -15,6 +15,8 @@ use crate::watch::{Key, Stores, Touched, key_of};
 
 /// Longest pause after failures.
 const MAX_PAUSE: Duration = Duration::from_secs(5);
+/// Longest reconcile: a few requests. An API server that dies after it took one never answers it, and no run may wait for that.
+const MAX_RECONCILE: Duration = Duration::from_secs(30);
 
 /// What is due when.
 #[derive(Debug, Default)]
@@ -102,7 +104,7 @@ where
     everything(&mut schedule);
     loop {
         while let Some(key) = schedule.take(Instant::now()) {
-            let task = tasks.spawn(reconcile(key.clone()));
+            let task = tasks.spawn(in_time(key.clone(), reconcile(key.clone())));
             keys.insert(task.id(), key);
         }
         let next = schedule.next();
@@ -147,6 +149,18 @@ where
     }
 }
 
+/// A reconcile that takes too long failed: it is begun anew, and whatever it wrote can be written again.
+async fn in_time(
+    key: Key,
+    reconcile: impl Future<Output = Result<Option<Duration>, ()>>,
+) -> Result<Option<Duration>, ()> {
+    tokio::time::timeout(MAX_RECONCILE, reconcile).await.unwrap_or_else(|_| {
+        let seconds = MAX_RECONCILE.as_secs();
+        tracing::warn!(?key, seconds, "a reconcile got no answer from the API server; trying again");
+        Err(())
+    })
+}
+
 /// The unfinished runs of a test; none of a run.
 fn unfinished_runs(stores: &Stores, key: &Key) -> Vec<Key> {
     let Key::Test(test) = key else { return Vec::new() };
@@ -186,6 +200,12 @@ mod tests {
         assert_eq!(schedule.take(now), Some(key("a")));
         schedule.ended(key("a"), Ok(None), now);
         assert_eq!(schedule.next(), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reconcile_without_an_answer_fails_in_time() {
+        assert_eq!(in_time(key("a"), std::future::pending()).await, Err(()));
+        assert_eq!(in_time(key("a"), std::future::ready(Ok(None))).await, Ok(None));
     }
 
     #[test]

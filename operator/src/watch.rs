@@ -12,7 +12,7 @@ use kube::runtime::utils::StreamBackoff;
 use kube::runtime::watcher::{self, Event};
 use kube::{Client, Resource, ResourceExt};
 use plimsoll_api::v1alpha1::{LoadTest, LoadTestRun};
-use plimsoll_manifests::RUN_LABEL;
+use plimsoll_manifests::{RUN_LABEL, RUN_UID_LABEL};
 use plimsoll_session::RunKey;
 use serde::de::DeserializeOwned;
 use tokio::sync::broadcast;
@@ -79,18 +79,19 @@ impl Stores {
         self.pods.get(&ObjectRef::new(name).within(namespace))
     }
 
-    /// The Job of a run: it has the run's name.
+    /// The Job of a run's name; whether it is that very run's: [`is_owned`].
     #[must_use]
     pub(crate) fn job(&self, run: &RunKey) -> Option<Arc<WorkerJob>> {
         self.jobs.get(&ObjectRef::new(&run.name).within(&run.namespace))
     }
 
-    /// The pods of a run.
+    /// The pods of a run, and not of a former one of its name.
     #[must_use]
-    pub(crate) fn pods_of(&self, run: &RunKey) -> Vec<Arc<WorkerPod>> {
+    pub(crate) fn pods_of(&self, run: &RunKey, uid: &str) -> Vec<Arc<WorkerPod>> {
         let ours = |pod: &Arc<WorkerPod>| {
             pod.metadata.namespace.as_ref() == Some(&run.namespace)
                 && pod.labels().get(RUN_LABEL) == Some(&run.name)
+                && is_pod_of(&pod.metadata, uid)
         };
         self.pods.state().into_iter().filter(ours).collect()
     }
@@ -187,6 +188,16 @@ impl kube::runtime::utils::Backoff for Backoff {
     fn reset(&mut self) {
         self.failures = 0;
     }
+}
+
+/// Whether an object was made for the run of this UID.
+pub(crate) fn is_owned(meta: &ObjectMeta, uid: &str) -> bool {
+    meta.owner_references.iter().flatten().any(|owner| owner.uid == uid)
+}
+
+/// Whether a pod with a run's name is of the run of this UID. An operator of an older version did not write it down.
+pub(crate) fn is_pod_of(meta: &ObjectMeta, uid: &str) -> bool {
+    meta.labels.as_ref().and_then(|labels| labels.get(RUN_UID_LABEL)).is_none_or(|written| written == uid)
 }
 
 pub(crate) fn key_of<K: Resource>(object: &K, name: &str) -> RunKey {

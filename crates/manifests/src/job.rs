@@ -14,7 +14,7 @@ const HOPELESS: i32 = 2;
 /// The Job. `backoffLimitPerIndex` and not `backoffLimit: 0`, with which one failed pod makes the Job controller kill the others.
 ///
 /// After the start no pod is replaced in the sense of the run: the operator's sessions refuse a second pod of an index, which
-/// then exits 0. No `ttlSecondsAfterFinished`: the operator sets it once the outcome is stored.
+/// then exits 1, until the retries of its index are used up. No `ttlSecondsAfterFinished`: the operator sets it once the outcome is stored.
 pub(crate) fn job(run: &LoadTestRun, frozen: &Frozen, settings: &Settings) -> Result<Value, BuildError> {
     let name = run.metadata.name.as_deref().ok_or(BuildError::NoName)?;
     let test = &frozen.plan.run.test;

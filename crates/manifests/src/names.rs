@@ -9,6 +9,8 @@ use plimsoll_api::v1alpha1::LoadTestRun;
 pub const TEST_LABEL: &str = "plimsoll.dev/test";
 /// Label of every object of a run: the LoadTestRun.
 pub const RUN_LABEL: &str = "plimsoll.dev/run";
+/// Label of a run's pods: the UID of the LoadTestRun, which tells them from those of a former run of its name.
+pub const RUN_UID_LABEL: &str = "plimsoll.dev/run-uid";
 /// Annotation of runs and results: the hash of the LoadTest's spec without its run policy.
 pub const SPEC_HASH_ANNOTATION: &str = "plimsoll.dev/spec-hash";
 /// Annotation of the plan's ConfigMap: the SHA-256 of `plan.json`.

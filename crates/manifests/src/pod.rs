@@ -8,7 +8,7 @@ use plimsoll_plan::Plan;
 use plimsoll_scenario::VarSource;
 use serde_json::{Value, json};
 
-use crate::names::{CONTAINER, RUN_LABEL, VOLUME_PREFIX, labels, plan_name};
+use crate::names::{CONTAINER, RUN_LABEL, RUN_UID_LABEL, VOLUME_PREFIX, labels, plan_name};
 use crate::{BuildError, Frozen, Settings, template};
 
 /// Audience of the worker's token; the operator's TokenReview asks for the same (`operator/src/authenticate.rs`).
@@ -25,8 +25,10 @@ pub(crate) fn template(run: &LoadTestRun, frozen: &Frozen, settings: &Settings) 
         None => json!(settings.resources),
     };
     let mounts = mounts(&frozen.plan, name);
+    let mut labels = labels(&frozen.plan.run.test, name);
+    labels.extend(run.metadata.uid.clone().map(|uid| (RUN_UID_LABEL.to_owned(), uid)));
     let mut ours = json!({
-        "metadata": {"labels": labels(&frozen.plan.run.test, name)},
+        "metadata": {"labels": labels},
         "spec": {
             "restartPolicy": "Never",
             "enableServiceLinks": false,

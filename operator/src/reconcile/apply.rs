@@ -7,16 +7,16 @@ use std::time::{Duration, SystemTime};
 
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::ConfigMap;
-use kube::Resource;
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::core::PartialObjectMeta;
+use kube::{Client, Resource};
 use plimsoll_api::status::StoredResult;
 use plimsoll_api::v1alpha1::LoadTestRun;
-use plimsoll_manifests::{BuildError, Frozen, result_name};
+use plimsoll_manifests::{BuildError, Frozen, plan_name, result_name};
 use plimsoll_slo::Reason;
 use serde_json::json;
 
-use super::observe::Observed;
+use super::observe::{Observed, is_result_of, newer};
 use super::step::Step;
 use crate::context::Context;
 
@@ -36,6 +36,9 @@ pub(crate) enum ApplyError {
     /// This process must not write: its lease has run out.
     #[error("not written: this process does not hold the lease")]
     NotLeading,
+    /// Somebody changed the run since it was observed.
+    #[error("the run was changed in between")]
+    Changed,
     /// The namespace is on its way out and takes nothing new: the run is let go.
     #[error("the namespace is being deleted")]
     Leaving,
@@ -106,8 +109,8 @@ async fn perform(context: &Context, observed: &Observed, step: Step) -> Result<(
         Step::Lost(index) => hub.lost(key, index),
         Step::Ack => hub.ack(key),
         Step::Close => hub.close(key),
-        Step::Guard => guard(context, observed, true).await?,
-        Step::Unguard => guard(context, observed, false).await?,
+        Step::Guard => guard(context, observed).await?,
+        Step::Unguard => unguard(context, observed).await?,
         Step::Freeze(frozen) => freeze(context, observed, &frozen).await?,
         Step::MakeJob(frozen) => make_job(context, observed, &frozen).await?,
         Step::Store(stored) => store(context, observed, *stored).await?,
@@ -139,25 +142,55 @@ fn api(what: &'static str) -> impl FnOnce(kube::Error) -> ApplyError {
     move |error| ApplyError::Api { what, error: Box::new(error) }
 }
 
-/// Puts the finalizer on the run, or takes it off.
-async fn guard(context: &Context, observed: &Observed, on: bool) -> Result<(), ApplyError> {
+/// Puts the finalizer on the run.
+async fn guard(context: &Context, observed: &Observed) -> Result<(), ApplyError> {
     let runs: Api<PartialObjectMeta<LoadTestRun>> =
         Api::namespaced(context.client.clone(), &observed.key.namespace);
-    let finalizers = if on { vec![FINALIZER] } else { vec![] };
     let patch = json!({
         "apiVersion": LoadTestRun::api_version(&()), "kind": LoadTestRun::kind(&()),
-        "metadata": {"name": observed.key.name, "uid": observed.uid, "finalizers": finalizers},
+        "metadata": {"name": observed.key.name, "uid": observed.uid, "finalizers": [FINALIZER]},
     });
     context.metrics.wrote("finalizer");
     let params = PatchParams::apply(GUARD_MANAGER).force();
     match runs.patch_metadata(&observed.key.name, &params, &Patch::Apply(&patch)).await {
-        Ok(patched) => {
-            context.remember_run(&observed.uid, |memory| memory.saw(patched.metadata.resource_version));
+        Ok(run) => {
+            context.remember_run(&observed.uid, |memory| memory.saw(run.metadata.resource_version));
             Ok(())
         }
-        // Gone, or another run has its name: there is nothing to take a finalizer off.
-        Err(kube::Error::Api(status)) if !on && matches!(status.code, 404 | 409) => Ok(()),
         Err(error) => Err(api("finalizer of the run")(error)),
+    }
+}
+
+/// Takes the finalizer off the run.
+async fn unguard(context: &Context, observed: &Observed) -> Result<(), ApplyError> {
+    context.metrics.wrote("finalizer");
+    let released = release(&context.client, &observed.key.namespace, &observed.key.name, &observed.uid).await;
+    let version = released.map_err(api("finalizer of the run"))?;
+    context.remember_run(&observed.uid, |memory| memory.saw(version));
+    Ok(())
+}
+
+/// Takes our finalizer off a run, whoever put it there (a backup's restore, or an edit, takes it over from us), and leaves those of
+/// others. Answers the run's new resourceVersion; nothing if it is gone. If somebody changes the run at that moment: 409.
+pub(crate) async fn release(
+    client: &Client,
+    namespace: &str,
+    name: &str,
+    uid: &str,
+) -> Result<Option<String>, kube::Error> {
+    let runs: Api<PartialObjectMeta<LoadTestRun>> = Api::namespaced(client.clone(), namespace);
+    let Some(run) = runs.get_metadata_opt(name).await? else { return Ok(None) };
+    let finalizers = run.metadata.finalizers.as_deref().unwrap_or_default();
+    let rest: Vec<_> = finalizers.iter().filter(|name| *name != FINALIZER).collect();
+    if run.metadata.uid.as_deref() != Some(uid) || rest.len() == finalizers.len() {
+        return Ok(None);
+    }
+    let patch = json!({"metadata": {"resourceVersion": run.metadata.resource_version, "finalizers": rest}});
+    let params = PatchParams { field_manager: Some(GUARD_MANAGER.to_owned()), ..PatchParams::default() };
+    match runs.patch_metadata(name, &params, &Patch::Merge(&patch)).await {
+        Ok(run) => Ok(run.metadata.resource_version),
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),
+        Err(error) => Err(error),
     }
 }
 
@@ -167,11 +200,23 @@ async fn freeze(context: &Context, observed: &Observed, frozen: &Arc<Frozen>) ->
     let maps: Api<ConfigMap> = Api::namespaced(context.client.clone(), &observed.key.namespace);
     context.metrics.wrote("plan");
     match maps.create(&PostParams::default(), &map).await {
-        Ok(_) => {
-            context.remember_run(&observed.uid, |memory| memory.frozen = Some(Arc::clone(frozen)));
+        Ok(made) => {
+            context.remember_run(&observed.uid, |memory| {
+                memory.frozen = Some(Arc::clone(frozen));
+                memory.frozen_at = made.metadata.creation_timestamp.map(|time| time.0);
+            });
             Ok(())
         }
         Err(kube::Error::Api(status)) if status.code == 409 => {
+            let name = plan_name(&observed.key.name);
+            let there = maps.get_opt(&name).await.map_err(api("read the plan"))?;
+            // One with another owner goes with it: a former run of this name.
+            if there.is_some_and(|map| map.metadata.owner_references.is_none_or(|owners| owners.is_empty())) {
+                let message = format!(
+                    "ConfigMap {name} is there already and belongs to no run: delete it, and create another LoadTestRun"
+                );
+                return Err(ApplyError::Refused(Reason::InvalidReference, message));
+            }
             context.remember_run(&observed.uid, |memory| memory.looked = false);
             Err(api("ConfigMap of the plan, which is there already: reading it")(kube::Error::Api(status)))
         }
@@ -186,10 +231,14 @@ async fn make_job(context: &Context, observed: &Observed, frozen: &Frozen) -> Re
     let params = PatchParams::apply(MANAGER).force();
     match jobs.patch_metadata(&observed.key.name, &params, &Patch::Apply(&job)).await {
         Ok(_) => {
-            context.remember_run(&observed.uid, |memory| memory.job_made = true);
+            context.remember_run(&observed.uid, |memory| (memory.job_made, memory.job_error) = (true, None));
             Ok(())
         }
-        Err(error) => Err(refused("the Job of the workers", error)),
+        Err(error) => {
+            let error = refused("the Job of the workers", error);
+            context.remember_run(&observed.uid, |memory| memory.job_error = Some(error.to_string()));
+            Err(error)
+        }
     }
 }
 
@@ -213,15 +262,32 @@ fn refused(what: &'static str, error: kube::Error) -> ApplyError {
     }
 }
 
+/// Whether the run is still as it was observed: a watch may be behind, and what is stored cannot be taken back.
+async fn unchanged(context: &Context, observed: &Observed) -> Result<(), ApplyError> {
+    let runs: Api<LoadTestRun> = Api::namespaced(context.client.clone(), &observed.key.namespace);
+    let now = runs.get_metadata_opt(&observed.key.name).await.map_err(api("read the run"))?;
+    let known = newer(context.run_memory(&observed.uid).version, observed.version.clone());
+    if now.is_some_and(|now| now.metadata.resource_version == known) {
+        return Ok(());
+    }
+    Err(ApplyError::Changed)
+}
+
 /// Writes the result before anybody is told of it. One that is there already wins: a verdict is given once.
 async fn store(context: &Context, observed: &Observed, stored: StoredResult) -> Result<(), ApplyError> {
+    unchanged(context, observed).await?;
     let map = plimsoll_manifests::result(&observed.run, stored)?;
     let maps: Api<ConfigMap> = Api::namespaced(context.client.clone(), &observed.key.namespace);
     context.metrics.wrote("result");
     let stored = match maps.create(&PostParams::default(), &map).await {
         Ok(_) => map,
         Err(kube::Error::Api(status)) if status.code == 409 => {
-            maps.get(&result_name(&observed.key.name)).await.map_err(api("read the result"))?
+            let there = maps.get(&result_name(&observed.key.name)).await.map_err(api("read the result"))?;
+            if !is_result_of(&there, &observed.uid) {
+                let error = kube::Error::Api(status);
+                return Err(api("ConfigMap of the result, which is there already and another run's")(error));
+            }
+            there
         }
         Err(error) => return Err(api("ConfigMap of the result")(error)),
     };

@@ -61,6 +61,7 @@ pub(super) fn observed() -> Observed {
         frozen: None,
         result: None,
         job: None,
+        job_taken: false,
         pods: Vec::new(),
         troubles: Vec::new(),
         progress: None,
@@ -73,9 +74,13 @@ pub(super) fn observed() -> Observed {
 }
 
 pub(super) fn frozen() -> Arc<Frozen> {
+    frozen_of(&test())
+}
+
+pub(super) fn frozen_of(test: &LoadTest) -> Arc<Frozen> {
     let id = RunId { namespace: "shop".into(), test: "web".into(), name: "web-1".into() };
-    let resolved = lower(&test(), None, &References::default(), id, 1).unwrap();
-    Arc::new(Frozen::new(&resolved, spec_hash(&test().spec)).unwrap())
+    let resolved = lower(test, None, &References::default(), id, 1).unwrap();
+    Arc::new(Frozen::new(&resolved, spec_hash(&test.spec)).unwrap())
 }
 
 /// Accepted ten seconds ago, with a Job and two pods.
@@ -132,7 +137,9 @@ pub(super) fn started(seconds: i64) -> Observed {
         gather.start();
         for index in 0..2 {
             gather.ready(index).unwrap();
-            gather.delta(index, &format!("pod-{index}"), 1, false, &snapshot(100, 0)).unwrap();
+            let mut first = snapshot(100, 0);
+            first.health.wall = u64::try_from(seconds).unwrap() * 1_000_000_000;
+            gather.delta(index, &format!("pod-{index}"), 1, false, &first).unwrap();
         }
     });
     seen

@@ -13,11 +13,13 @@ use plimsoll_api::status::StoredResult;
 use plimsoll_api::v1alpha1::{ClusterLoadProfile, LoadProfile, LoadTest, LoadTestRun, ProfileKind};
 use plimsoll_manifests::{BuildError, Frozen, plan_name, read_result, result_name};
 use plimsoll_session::{Progress, RunKey};
+use plimsoll_slo::Reason;
 
 use super::queue::{self, Turn};
 use crate::context::{Context, RunMemory};
 use crate::limits;
-use crate::waiting::{JobView, PodView, Trouble, event_trouble, job_view, pod_view};
+use crate::waiting::{JobView, PodView, Trouble, TroubleKind, event_trouble, job_view, pod_view};
+use crate::watch::is_owned;
 
 /// How long a pod may be on its way before its events are read.
 const EVENTS_AFTER: Duration = Duration::from_secs(4);
@@ -64,6 +66,8 @@ pub(crate) struct Observed {
     pub(crate) result: Option<Arc<StoredResult>>,
     /// Its Job.
     pub(crate) job: Option<JobView>,
+    /// Another object has a Job of its name.
+    pub(crate) job_taken: bool,
     /// Its pods.
     pub(crate) pods: Vec<PodView>,
     /// What events say of pods on their way.
@@ -91,9 +95,6 @@ pub(crate) enum ObserveError {
         /// Why.
         error: Box<kube::Error>,
     },
-    /// What was read is broken.
-    #[error(transparent)]
-    Broken(#[from] BuildError),
 }
 
 fn api(what: &'static str) -> impl FnOnce(kube::Error) -> ObserveError {
@@ -107,11 +108,14 @@ fn api(what: &'static str) -> impl FnOnce(kube::Error) -> ObserveError {
 pub(crate) async fn observe(context: &Context, key: &RunKey) -> Result<Option<Observed>, ObserveError> {
     let Some(stored) = context.stores.run(key) else { return Ok(None) };
     let Some(uid) = stored.metadata.uid.clone() else { return Ok(None) };
-    let job = context.stores.job(key).map(|job| job_view(&job));
+    let found = context.stores.job(key);
+    let job = found.as_ref().filter(|job| is_owned(&job.metadata, &uid)).map(|job| job_view(job));
+    let job_taken = found.is_some() && job.is_none();
     // A run that is over is asked for only while workers may wait for the word that it is.
     let is_over = stored.status.as_ref().is_some_and(|status| status.verdict.is_some());
     let works = job.as_ref().is_some_and(|job| !job.complete && job.failed.is_none());
-    if (!is_over || works) && !context.run_memory(&uid).looked {
+    let is_leaving = stored.metadata.deletion_timestamp.is_some();
+    if (!is_over || works) && !is_leaving && !context.run_memory(&uid).looked {
         look(context, key, &uid).await?;
     }
     let memory = context.run_memory(&uid);
@@ -120,7 +124,7 @@ pub(crate) async fn observe(context: &Context, key: &RunKey) -> Result<Option<Ob
     if job.is_some() && !memory.job_seen {
         context.remember_run(&uid, |memory| memory.job_seen = true);
     }
-    let pods = context.stores.pods_of(key).iter().filter_map(|pod| pod_view(pod)).collect();
+    let pods = context.stores.pods_of(key, &uid).iter().filter_map(|pod| pod_view(pod)).collect();
     let mut observed = Observed {
         now: Now::read(),
         key: key.clone(),
@@ -129,10 +133,11 @@ pub(crate) async fn observe(context: &Context, key: &RunKey) -> Result<Option<Ob
         frozen: memory.frozen.clone(),
         result: memory.result.clone(),
         job,
+        job_taken,
         pods,
         troubles: memory.troubles.clone(),
         progress: context.hub.observe(key),
-        turn: queue::turn(&run, &context.stores.runs.state(), context.limits.runs_per_namespace),
+        turn: Turn::Now,
         references: References::default(),
         target_inside: false,
         memory,
@@ -140,12 +145,34 @@ pub(crate) async fn observe(context: &Context, key: &RunKey) -> Result<Option<Ob
         uid,
     };
     if observed.accepts() {
+        observed.turn = take_turn(context, &observed.run, &observed.uid);
+    }
+    if observed.accepts() && observed.turn == Turn::Now {
         read_references(context, &mut observed).await?;
     }
     if observed.waits_for_pods() {
         read_events(context, &mut observed).await;
     }
+    if job_taken {
+        let text = format!("Job {} is there already and not of this run: waiting for it to go", key.name);
+        observed.troubles.push(Trouble { kind: TroubleKind::Refused, text });
+    }
     Ok(Some(observed))
+}
+
+/// Whether a run may begin. One that may is remembered, so that of two that ask at once only one is told so.
+fn take_turn(context: &Context, run: &LoadTestRun, uid: &str) -> Turn {
+    let all = context.stores.runs.state();
+    context.remember_runs(|runs| {
+        let remembered = |run: &LoadTestRun| {
+            run.metadata.uid.as_ref().and_then(|uid| runs.get(uid)).is_some_and(|memory| memory.has_turn)
+        };
+        let turn = queue::turn(run, &all, context.limits.runs_per_namespace, remembered);
+        if turn == Turn::Now {
+            runs.entry(uid.to_owned()).or_default().has_turn = true;
+        }
+        turn
+    })
 }
 
 /// Whether a LoadTest is the one that the run is of: not on its way out, and not another one that was made under its name.
@@ -162,13 +189,9 @@ impl Observed {
         self.run.status.as_ref().is_some_and(|status| status.verdict.is_some())
     }
 
-    /// Whether it is going to be accepted now.
+    /// Whether it is going to be accepted when it is its turn.
     fn accepts(&self) -> bool {
-        self.frozen.is_none()
-            && self.result.is_none()
-            && !self.is_finished()
-            && self.turn == Turn::Now
-            && self.test.is_some()
+        self.frozen.is_none() && self.result.is_none() && !self.is_finished() && self.test.is_some()
     }
 
     /// Whether pods are on their way for long enough to ask why.
@@ -214,23 +237,44 @@ fn number(version: Option<&str>) -> u64 {
 /// Looks for the plan and the result, once in the life of this process.
 async fn look(context: &Context, key: &RunKey, uid: &str) -> Result<(), ObserveError> {
     let maps: Api<ConfigMap> = Api::namespaced(context.client.clone(), &key.namespace);
-    let ours = |map: &ConfigMap| {
-        let owners = map.metadata.owner_references.as_deref().unwrap_or_default();
-        // Without an owner it came from a backup: the result of this run all the same.
-        owners.is_empty() || owners.iter().any(|owner| owner.uid == uid)
-    };
-    let plan =
-        maps.get_opt(&plan_name(&key.name)).await.map_err(api("the ConfigMap of the plan"))?.filter(ours);
-    let result =
-        maps.get_opt(&result_name(&key.name)).await.map_err(api("the ConfigMap of the result"))?.filter(ours);
-    let frozen = plan.as_ref().map(Frozen::read).transpose()?.map(Arc::new);
-    let result = result.as_ref().map(read_result).transpose()?.map(Arc::new);
+    let plan = maps.get_opt(&plan_name(&key.name)).await.map_err(api("the ConfigMap of the plan"))?;
+    let result = maps.get_opt(&result_name(&key.name)).await.map_err(api("the ConfigMap of the result"))?;
+    let made = plan.as_ref().and_then(|map| map.metadata.creation_timestamp.as_ref()).map(|time| time.0);
+    let found = read_maps(plan.as_ref(), result.as_ref(), uid);
     context.remember_run(uid, |memory| {
-        memory.frozen = memory.frozen.take().or(frozen);
-        memory.result = memory.result.take().or(result);
+        match found {
+            Ok((frozen, result)) => {
+                memory.frozen_at = memory.frozen_at.or(made.filter(|_| frozen.is_some()));
+                memory.frozen = memory.frozen.take().or(frozen);
+                memory.result = memory.result.take().or(result);
+            }
+            // It will not mend: these objects are immutable.
+            Err(error) => {
+                let message = format!("{error}; delete it, and create another LoadTestRun");
+                memory.refused = Some((Reason::InvalidReference, message));
+            }
+        }
         memory.looked = true;
     });
     Ok(())
+}
+
+type Maps = (Option<Arc<Frozen>>, Option<Arc<StoredResult>>);
+
+/// The run as it was accepted and its result, if these are this run's.
+fn read_maps(plan: Option<&ConfigMap>, result: Option<&ConfigMap>, uid: &str) -> Result<Maps, BuildError> {
+    // What is executed was accepted by the operator, within its limits; whoever writes ConfigMaps cannot say so instead of it.
+    let plan = plan.filter(|map| is_owned(&map.metadata, uid));
+    let result = result.filter(|map| is_result_of(map, uid));
+    Ok((
+        plan.map(Frozen::read).transpose()?.map(Arc::new),
+        result.map(read_result).transpose()?.map(Arc::new),
+    ))
+}
+
+/// Whether a ConfigMap of its name is the result of the run. Without an owner it came from a backup: the result of this run all the same.
+pub(super) fn is_result_of(map: &ConfigMap, uid: &str) -> bool {
+    map.metadata.owner_references.as_ref().is_none_or(Vec::is_empty) || is_owned(&map.metadata, uid)
 }
 
 /// Reads the profile and the namespace that the test refers to.
@@ -317,4 +361,40 @@ fn latest_trouble(events: &[Event]) -> Option<Trouble> {
     let by_time: BTreeMap<_, _> =
         events.iter().map(|event| (event.last_timestamp.as_ref().map(|time| time.0), event)).collect();
     by_time.into_values().rev().find_map(told)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::fixtures;
+    use super::*;
+
+    #[test]
+    fn only_what_is_the_runs_own_counts_as_its_plan() {
+        let seen = fixtures::observed();
+        let frozen = fixtures::frozen();
+        let own = frozen.config_map(&seen.run, "PEM").unwrap();
+        let (found, _) = read_maps(Some(&own), None, &seen.uid).unwrap();
+        assert_eq!(found.unwrap().plan_hash, frozen.plan_hash);
+        let mut planted = own.clone();
+        planted.metadata.owner_references = None;
+        assert!(read_maps(Some(&planted), None, &seen.uid).unwrap().0.is_none());
+        assert!(read_maps(Some(&own), None, "another run of this name").unwrap().0.is_none());
+        let mut broken = own;
+        broken.data = None;
+        assert!(read_maps(Some(&broken), None, &seen.uid).is_err());
+    }
+
+    #[test]
+    fn a_result_without_an_owner_is_a_restored_one() {
+        let map = |owners: serde_json::Value| -> ConfigMap {
+            serde_json::from_value(json!({"metadata": {"name": "r-result", "ownerReferences": owners}}))
+                .unwrap()
+        };
+        let owner =
+            |uid: &str| json!([{"apiVersion": "a/v1", "kind": "LoadTestRun", "name": "r", "uid": uid}]);
+        assert!(is_result_of(&map(json!([])), "u") && is_result_of(&map(owner("u")), "u"));
+        assert!(!is_result_of(&map(owner("another")), "u"));
+    }
 }

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use k8s_openapi::jiff::Timestamp;
 use plimsoll_api::v1alpha1::Phase;
 use plimsoll_manifests::Frozen;
 use plimsoll_session::{FailureKind, Progress, StartFailure, WorkerState};
@@ -39,7 +40,13 @@ pub(super) fn decide(observed: &Observed, policy: &Policy<'_>, frozen: &Arc<Froz
     let ready = progress.gather.workers().iter().filter(|worker| worker.state == WorkerState::Ready).count();
     let left = frozen.start_timeout().saturating_sub(waited(observed));
     let troubles = troubles(observed, &progress);
-    let told = waiting(&troubles, workers, u32::try_from(ready).unwrap_or(workers), left);
+    let told = match &observed.memory.job_error {
+        Some(error) if observed.job.is_none() => Waiting {
+            kind: TroubleKind::Refused,
+            message: format!("{error} ({} left)", crate::waiting::span(left)),
+        },
+        _ => waiting(&troubles, workers, u32::try_from(ready).unwrap_or(workers), left),
+    };
     if let Some((reason, message)) = hopeless(observed, frozen, &told, left) {
         return ended::error(observed, reason, message);
     }
@@ -48,16 +55,16 @@ pub(super) fn decide(observed: &Observed, policy: &Policy<'_>, frozen: &Arc<Froz
         before.push(Step::Guard);
     }
     before.push(Step::Open(Arc::clone(frozen)));
-    let awaited = observed.memory.job_made && !observed.memory.job_seen;
-    if observed.job.is_none() && !awaited {
-        before.push(Step::MakeJob(Arc::clone(frozen)));
-    }
     before.push(Step::Missing(told.kind == TroubleKind::MissingReference));
+    let awaited = observed.memory.job_made && !observed.memory.job_seen;
+    let absent = observed.job.is_none() && !observed.job_taken && !awaited;
+    let job = absent.then(|| Step::MakeJob(Arc::clone(frozen)));
     let news =
         (told.kind != TroubleKind::Starting).then(|| News::bad(told.kind.reason(), told.message.clone()));
+    let news = news.and_then(|news| tell(observed, news));
     Decision {
         before,
-        after: news.and_then(|news| tell(observed, news)).into_iter().collect(),
+        after: news.into_iter().chain(job).collect(),
         say: Some(Say::Now {
             phase: Phase::Starting,
             waiting: (told.kind != TroubleKind::Starting).then(|| (told.kind.reason(), told.message)),
@@ -108,10 +115,14 @@ fn failure(index: u32, cause: &StartFailure) -> (Reason, String) {
     (reason, format!("worker {index}: {}", cause.message))
 }
 
-/// How long the workers have been asked for.
+/// Since when the workers have been asked for: the run was accepted, whether or not there is a Job already.
+pub(super) fn asked_at(observed: &Observed) -> Timestamp {
+    let job = || observed.job.as_ref().and_then(|job| job.created);
+    observed.memory.frozen_at.or_else(job).unwrap_or(observed.now.stamp)
+}
+
 fn waited(observed: &Observed) -> Duration {
-    let made = observed.job.as_ref().and_then(|job| job.created).unwrap_or(observed.now.stamp);
-    Duration::try_from(observed.now.stamp.duration_since(made)).unwrap_or_default()
+    Duration::try_from(observed.now.stamp.duration_since(asked_at(observed))).unwrap_or_default()
 }
 
 /// What keeps the workers that are not ready: of each index its newest pod, then what events say.

@@ -13,8 +13,8 @@ use serde_json::json;
 
 use super::decide::Say;
 use super::fixtures::{
-    accepted, assert_over, assert_phase, assert_steps, done, judge, judge_with, observed, pod, snapshot,
-    started, status, workers,
+    accepted, assert_over, assert_phase, assert_steps, done, frozen_of, judge, judge_with, names, observed,
+    pod, snapshot, started, status, test, workers,
 };
 use super::observe::Observed;
 use super::queue::Turn;
@@ -26,7 +26,7 @@ use crate::waiting::{Trouble, TroubleKind};
 fn a_run_is_accepted_when_it_is_its_turn() {
     let decision = judge(&observed());
     assert_phase(&decision, Phase::Starting);
-    assert_steps(&decision, &["Guard", "Freeze", "Open", "MakeJob"], &["Tell(Accepted)"]);
+    assert_steps(&decision, &["Guard", "Freeze", "Open"], &["Tell(Accepted)"]);
     let mut waits = observed();
     waits.turn = Turn::Wait("waits for run a".into());
     assert_phase(&judge(&waits), Phase::Pending);
@@ -130,10 +130,26 @@ fn the_job_is_made_again_only_if_it_is_gone() {
     seen.memory.job_made = true;
     assert_steps(&judge(&seen), &["Open", "Missing(false)"], &[]);
     seen.memory.job_seen = true;
-    assert_steps(&judge(&seen), &["Open", "MakeJob", "Missing(false)"], &[]);
+    assert_steps(&judge(&seen), &["Open", "Missing(false)"], &["MakeJob"]);
     let mut fresh = accepted();
     fresh.job = None;
-    assert_steps(&judge(&fresh), &["Open", "MakeJob", "Missing(false)"], &[]);
+    assert_steps(&judge(&fresh), &["Open", "Missing(false)"], &["MakeJob"]);
+}
+
+#[test]
+fn a_job_that_cannot_be_made_has_a_reason_and_a_deadline() {
+    let mut seen = accepted();
+    seen.job = None;
+    seen.pods.clear();
+    seen.memory.job_error = Some("the Job of the workers: webhook is down".into());
+    seen.memory.frozen_at = Some(seen.now.stamp - SignedDuration::from_secs(10));
+    let decision = judge(&seen);
+    let Some(Say::Now { waiting: Some((reason, message)), .. }) = &decision.say else { panic!() };
+    assert_eq!(*reason, "PodsRefused");
+    assert_eq!(message, "the Job of the workers: webhook is down (9m50s left)");
+    assert_steps(&decision, &["Open", "Missing(false)"], &["Tell(PodsRefused)", "MakeJob"]);
+    seen.memory.frozen_at = Some(seen.now.stamp - SignedDuration::from_secs(601));
+    assert_over(&judge(&seen), Verdict::Error, Reason::StartTimeout, "webhook is down");
 }
 
 #[test]
@@ -186,6 +202,62 @@ fn a_missed_critical_slo_stops_and_fails() {
     assert!(progress.gather.done(0, 2, last.clone()).unwrap());
     done(&mut seen, 1, last);
     assert_over(&judge(&seen), Verdict::Failed, Reason::SLOAborted, "errors");
+}
+
+#[test]
+fn a_backlog_on_its_way_is_no_missed_throughput() {
+    let mut seen = started(20);
+    let slos = json!([{"name": "rate", "throughput": {"atLeast": "50/s"}, "severity": "Critical"}]);
+    let mut test = test();
+    test.spec.slos = serde_json::from_value(slos).unwrap();
+    seen.frozen = Some(frozen_of(&test));
+    let workers_with = |seen: &mut Observed, covered: [u64; 2]| {
+        workers(seen, |gather, _| {
+            gather.start();
+            for (index, seconds) in (0..).zip(covered) {
+                gather.ready(index).unwrap();
+                let mut counted = snapshot(30 * seconds, 0);
+                counted.health.wall = seconds * 1_000_000_000;
+                gather.delta(index, &format!("pod-{index}"), 1, false, &counted).unwrap();
+            }
+        });
+    };
+    // Both make 30/s; the second was cut off and its last ten seconds are on their way.
+    workers_with(&mut seen, [20, 10]);
+    assert_steps(&judge(&seen), &["Open", "Start"], &[]);
+    // Nobody has begun so far: our clock is ahead, or the start reached the workers late.
+    workers_with(&mut seen, [1, 1]);
+    assert_steps(&judge(&seen), &["Open", "Start"], &[]);
+}
+
+#[test]
+fn a_stop_after_the_load_leaves_a_run_that_was_measured_in_full() {
+    let mut late = started(60);
+    (0..2).for_each(|index| done(&mut late, index, Final::default()));
+    Arc::make_mut(&mut late.run).spec.cancel = Some(true);
+    let decision = judge(&late);
+    assert_over(&decision, Verdict::Passed, Reason::SLOsMet, "1 of 1 SLO met");
+    assert_steps(&decision, &["Open", "Start"], &["Ack", "RetireJob(false)", "Unguard", "Tell(Finished)"]);
+    let order = Stop { reason: "Cancelled: spec.cancel was set".into(), at_once: false };
+    late.progress.as_mut().unwrap().stop = Some(order.clone());
+    assert_over(&judge(&late), Verdict::Passed, Reason::SLOsMet, "1 of 1 SLO met");
+    // One of them was still at it.
+    let mut cut = started(60);
+    cut.progress.as_mut().unwrap().stop = Some(order.clone());
+    done(&mut cut, 0, Final::default());
+    done(&mut cut, 1, Final { stopped: Some(order), ..Final::default() });
+    assert_over(&judge(&cut), Verdict::Inconclusive, Reason::Cancelled, "spec.cancel");
+}
+
+#[test]
+fn a_job_of_a_former_run_of_the_name_is_waited_for() {
+    let mut seen = accepted();
+    seen.job = None;
+    let makes = |seen: &Observed| names(&judge(seen).after).contains(&"MakeJob".to_owned());
+    assert!(makes(&seen));
+    seen.job_taken = true;
+    assert!(!makes(&seen));
+    assert_phase(&judge(&seen), Phase::Starting);
 }
 
 #[test]
@@ -272,8 +344,70 @@ fn the_verdict_latches_and_what_is_left_is_done() {
     assert_steps(&judge(&seen), &["Close"], &[]);
     seen.progress = None;
     assert_steps(&judge(&seen), &[], &[]);
+}
+
+/// Finished ten seconds ago; nothing of it is left to be done.
+fn finished() -> Observed {
+    let mut seen = observed();
+    let end = (seen.now.stamp - SignedDuration::from_secs(10)).to_string();
+    let told = json!({"observedGeneration": 1, "phase": "Finished", "verdict": "Passed", "reason": "SLOsMet", "finishedAt": end});
+    status(&mut seen, told);
+    Arc::make_mut(&mut seen.run).metadata.generation = Some(1);
+    seen
+}
+
+#[test]
+fn a_finished_run_goes_when_its_test_has_noted_the_verdict() {
+    let mut seen = finished();
     Arc::make_mut(&mut seen.run).spec.ttl_after_finished = Some("10s".parse().unwrap());
+    let noted = |seen: &mut Observed, history: serde_json::Value| {
+        let status = json!({"observedGeneration": 1, "history": history});
+        Arc::make_mut(seen.test.as_mut().unwrap()).status = Some(serde_json::from_value(status).unwrap());
+    };
+    let early = judge(&seen);
+    assert_steps(&early, &[], &[]);
+    assert!(early.again.unwrap() <= Duration::from_secs(1));
+    noted(&mut seen, json!([{"name": "web-1"}]));
+    assert_steps(&judge(&seen), &[], &[]);
+    noted(&mut seen, json!([{"name": "web-1", "verdict": "Passed"}]));
     assert_steps(&judge(&seen), &["Delete"], &[]);
+    // Ten newer ones have pushed it out.
+    let newer: Vec<_> = (2..12).map(|at| json!({"name": format!("web-{at}")})).collect();
+    noted(&mut seen, json!(newer));
+    assert_steps(&judge(&seen), &["Delete"], &[]);
+    seen.test = None;
+    assert_steps(&judge(&seen), &["Delete"], &[]);
+}
+
+#[test]
+fn an_edit_of_a_finished_run_changes_nothing_but_the_generation() {
+    let mut seen = finished();
+    assert!(judge(&seen).say.is_none());
+    let run = Arc::make_mut(&mut seen.run);
+    run.metadata.generation = Some(2);
+    run.spec.cancel = Some(true);
+    let Some(say @ Say::Latched) = judge(&seen).say else { panic!() };
+    let told = super::status::under_way(&seen, &say, &plimsoll_manifests::Settings::default());
+    assert_eq!((told.observed_generation, told.reason.as_deref()), (2, Some("SLOsMet")));
+    assert_eq!(told.finished_at, seen.run.status.as_ref().unwrap().finished_at);
+}
+
+#[test]
+fn a_verdict_whose_result_cannot_be_stored_is_not_silent() {
+    let mut seen = started(60);
+    (0..2).for_each(|index| done(&mut seen, index, Final::default()));
+    let Some(Say::Over(over)) = judge(&seen).say else { panic!() };
+    let Some(Say::Now { phase: Phase::Collecting, waiting: Some((_, message)), .. }) =
+        super::ended::unstored(&over, "exceeded quota")
+    else {
+        panic!()
+    };
+    assert!(message.contains("cannot be stored") && message.contains("exceeded quota"), "{message}");
+    // There is nothing to store of a run that never started.
+    let mut refused = observed();
+    refused.memory.refused = Some((Reason::PolicyDenied, "exceeded quota".into()));
+    let Some(Say::Over(over)) = judge(&refused).say else { panic!() };
+    assert!(super::ended::unstored(&over, "exceeded quota").is_none());
 }
 
 #[test]
