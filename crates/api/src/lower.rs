@@ -64,7 +64,7 @@ pub fn lower(
     let overrides = overrides.cloned().unwrap_or_default();
     let base = &test.spec;
     let profile = profile::resolve(base, &overrides, refs, &mut errors);
-    let mut spec = overrides::merge(base, &overrides);
+    let mut spec = overrides::merge(base, &overrides, &mut errors);
     let merged_slos = slos::merge(&profile.slos, base, &overrides, &mut errors);
     spec.slos = merged_slos.iter().map(|(_, slo)| slo.clone()).collect();
     spec.profile = Profile { preset: None, reference: None, shape: profile.shape.clone() };

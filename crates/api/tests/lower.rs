@@ -225,6 +225,9 @@ spec:
     assert_eq!((resolved.plan.duration, resolved.slos.len()), (60 * S, 6));
     let problems =
         run("{workers: {count: 11}, profile: {arrivals: {rate: 1/s, maxInFlight: 5}}}").unwrap_err();
+    let secret = "{vars: [{name: x, valueFrom: {secretKeyRef: {name: s, key: k}}}]}";
+    let refused = run(secret).unwrap_err();
+    assert!(refused[0].to_string().contains("spec.overrides.vars[0].valueFrom: x: "), "{}", refused[0]);
     assert_eq!(
         problems[0].to_string(),
         "m.yaml:7:12: spec.profile.arrivals.maxInFlight: 5 is fewer than the 11 workers that share it: raise it to 11, or lower workers.count to 5"

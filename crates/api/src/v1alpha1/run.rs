@@ -84,11 +84,17 @@ pub struct Overrides {
     /// Another target.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<TargetOverride>,
-    /// Constants by name, over those of the test.
+    /// Constants by name, over those of the test; values only. What Secrets a test may use, the test says.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(
         length(max = 64),
-        extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"])
+        extend(
+            "x-kubernetes-list-type" = "map",
+            "x-kubernetes-list-map-keys" = ["name"],
+            "x-kubernetes-validations" = rules(&[(
+                "self.all(item, !has(item.valueFrom))", "overrides.vars have values: valueFrom belongs into the LoadTest",
+            )])
+        )
     )]
     pub vars: Vec<Var>,
     /// Fields of the profile, over those of the test: users scales it, duration stretches it. A preset or ref replaces it.
