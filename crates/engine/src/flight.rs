@@ -13,6 +13,8 @@ pub(crate) struct Flight<'c> {
     intended: u64,
     /// The open model's schedule set `intended`; otherwise the request was begun when its user came to it.
     scheduled: bool,
+    /// Somebody began it: from then on it is delivered, whatever the target makes of it.
+    tried: bool,
     /// First byte handed to the kernel.
     sent: Option<u64>,
     /// Last byte of the request written; 0 before.
@@ -44,6 +46,7 @@ impl<'c> Flight<'c> {
             request,
             intended,
             scheduled,
+            tried: !scheduled,
             sent: None,
             written: 0,
             answered: 0,
@@ -52,6 +55,12 @@ impl<'c> Flight<'c> {
             received: 0,
             recorded: false,
         }
+    }
+
+    /// Its user is there and wants a connection for it.
+    #[inline]
+    pub(crate) fn tried(&mut self) {
+        self.tried = true;
     }
 
     pub(crate) fn core(&self) -> &'c Core {
@@ -142,10 +151,14 @@ impl<'c> Flight<'c> {
 }
 
 impl Drop for Flight<'_> {
-    /// Whoever gives up a flight, gives it up unfinished.
+    /// Whoever gives up a flight, gives it up unfinished; one that was tried and not sent still had no connection.
     fn drop(&mut self) {
         if !self.recorded {
-            let end = if self.is_sent() { End::Unfinished } else { End::Unsent };
+            let end = match (self.is_sent(), self.tried) {
+                (true, _) => End::Unfinished,
+                (false, true) => End::NotSent(ErrorClass::Connect),
+                (false, false) => End::Unsent,
+            };
             self.record(end, self.core.clock.now());
         }
     }

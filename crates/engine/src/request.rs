@@ -66,6 +66,7 @@ impl Message<'_> {
 #[inline]
 pub(crate) async fn perform(core: &Core, lane: &mut Lane, step: &CompiledHttp, flight: Flight<'_>, now: u64) {
     let mut flight = flight;
+    flight.tried();
     let limit = core.clock.instant(now.saturating_add(step.timeout));
     let expecting = Expecting { no_body: step.is_head(), location: step.redirects > 0 };
     // A redirect repeats the very choices of the request that it answers.

@@ -62,11 +62,11 @@ pub enum End {
     },
     /// Sent, but no complete response came: failed with this class, ranked above every finite latency.
     Incomplete(ErrorClass),
-    /// Failed before a byte was handed to the kernel (DNS, Connect, TLS).
+    /// Failed before a byte was handed to the kernel (DNS, Connect, TLS), or was still without a connection at the end (Connect).
     NotSent(ErrorClass),
     /// Still in flight when `gracefulStop` ran out.
     Unfinished,
-    /// Due within the run, but never sent (open model: `maxInFlight` reached until the end).
+    /// Due within the run, but nobody began it (open model: `maxInFlight` reached until the end).
     Unsent,
 }
 

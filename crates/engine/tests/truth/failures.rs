@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use plimsoll_engine::{Materials, prepare};
 use plimsoll_measure::{Counts, ErrorClass};
-use plimsoll_plan::Preflight;
+use plimsoll_plan::{ConnectionsPer, Preflight};
 use plimsoll_scenario::HttpStep;
 use plimsoll_testbed::{Body, Errors, Route, When};
 
@@ -122,6 +122,29 @@ fn a_connection_closed_without_a_word_is_a_reset_and_a_body_until_close_is_compl
     plan.target.port = rude(b"HTTP/1.0 200 OK\r\n\r\nall there is", 3).port();
     let counts = totals(&run(plan));
     assert_eq!((counts.sent, counts.complete, counts.failed), (3, 3, 0));
+}
+
+#[test]
+fn what_still_connects_at_the_end_was_tried_and_failed_to_connect() {
+    let _shared = among_others();
+    // Takes connections and never answers a handshake.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    for (per, load) in [
+        (ConnectionsPer::User, rate(100, SECOND / 2, 1000)),
+        (ConnectionsPer::Worker, rate(100, SECOND / 2, 1000)),
+        (ConnectionsPer::User, users(50, SECOND / 2)),
+    ] {
+        let mut plan = plan(silent.local_addr().unwrap(), load, SECOND / 2, vec![http(get("/"))]);
+        plan.target.scheme = "https".into();
+        plan.target.preflight = Preflight::Skip;
+        plan.target.connections.per = per;
+        plan.graceful_stop = SECOND / 2;
+        let snapshot = run(plan);
+        let counts = totals(&snapshot);
+        assert_eq!((counts.not_sent, counts.unsent, counts.sent), (50, 0, 0), "{per:?}");
+        assert_eq!(of_class(&counts, ErrorClass::Connect), 50, "{per:?}");
+        assert_eq!((snapshot.health.due, snapshot.health.delivered), (50, 50), "{per:?}");
+    }
 }
 
 #[test]
