@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime};
 
+use k8s_openapi::jiff::Timestamp;
 use kube::Client;
 use plimsoll_api::status::StoredResult;
 use plimsoll_api::v1alpha1::{LoadTestRunStatus, LoadTestStatus};
@@ -51,6 +52,8 @@ pub(crate) struct Context {
 pub(crate) struct RunMemory {
     /// The run as it was accepted; read once, since it is immutable.
     pub(crate) frozen: Option<Arc<Frozen>>,
+    /// When it was accepted, as the API server dates it.
+    pub(crate) frozen_at: Option<Timestamp>,
     /// Its result; read once, since it is immutable.
     pub(crate) result: Option<Arc<StoredResult>>,
     /// Both were looked for, and what is not here was not there.
@@ -61,6 +64,10 @@ pub(crate) struct RunMemory {
     pub(crate) version: Option<String>,
     /// When this process first let workers in.
     pub(crate) opened_at: Option<Instant>,
+    /// It may begin, and goes before all runs that may not.
+    pub(crate) has_turn: bool,
+    /// Why the Job could not be applied.
+    pub(crate) job_error: Option<String>,
     /// The Job was applied by this process.
     pub(crate) job_made: bool,
     /// The watch has shown the Job.
@@ -150,6 +157,11 @@ impl Context {
     /// Changes what is remembered of a run.
     pub(crate) fn remember_run(&self, uid: &str, change: impl FnOnce(&mut RunMemory)) {
         change(lock(&self.runs).entry(uid.to_owned()).or_default());
+    }
+
+    /// Changes what is remembered of all runs; nobody else does meanwhile.
+    pub(crate) fn remember_runs<T>(&self, change: impl FnOnce(&mut HashMap<String, RunMemory>) -> T) -> T {
+        change(&mut lock(&self.runs))
     }
 
     /// A copy of what is remembered of a test.

@@ -64,9 +64,13 @@ pub(crate) async fn reconcile(context: &Context, key: &RunKey) -> Result<Option<
 
 async fn step(context: &Context, key: &RunKey) -> Result<Option<Duration>, TestError> {
     let Some(observed) = observe(context, key).await? else { return Ok(None) };
-    let decision = decide(&observed);
+    let mut decision = decide(&observed);
     if let Some(run) = &decision.create {
-        create(context, &observed.test, run).await?;
+        if let Err(error) = create(context, &observed.test, run).await {
+            decision.failed = Some(error.to_string());
+            status::write(context, &observed, &decision).await.map_err(TestError::Status)?;
+            return Err(error);
+        }
         // The watch brings the run at once, and with it what the status is to say.
         return Ok(Some(Duration::from_secs(1)));
     }

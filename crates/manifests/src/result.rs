@@ -30,7 +30,7 @@ pub fn result(run: &LoadTestRun, stored: StoredResult) -> Result<ConfigMap, Buil
 fn within(run: &LoadTestRun, mut stored: StoredResult, limit: usize) -> Result<ConfigMap, BuildError> {
     let name = run.metadata.name.as_deref().ok_or(BuildError::NoName)?;
     let mut packed = pack(&stored)?;
-    for shed in [shed_series_histograms, shed_split, shed_service] {
+    for shed in [shed_series_histograms, shed_split, shed_service, shed_latency] {
         if packed.len() <= limit {
             break;
         }
@@ -97,6 +97,16 @@ fn shed_service(snapshot: &mut Snapshot) -> &'static str {
     "histograms of service time and of succeeded requests"
 }
 
+/// The last that can go: the percentiles of the status and of the judgement are figures, and stay.
+fn shed_latency(snapshot: &mut Snapshot) -> &'static str {
+    for cell in &mut snapshot.cells {
+        cell.latency = Histogram::default();
+    }
+    snapshot.health.lateness = Histogram::default();
+    snapshot.health.waits = Histogram::default();
+    "all other histograms, and with them the percentiles by request"
+}
+
 #[cfg(test)]
 mod tests {
     use plimsoll_api::status::RESULT_VERSION;
@@ -145,6 +155,17 @@ mod tests {
         assert_eq!(back.snapshot.series.len(), 100);
         let error = within(&run(), stored, 100).unwrap_err().to_string();
         assert!(error.contains("result.json.gz"), "{error}");
+    }
+
+    #[test]
+    fn counts_fit_when_no_histogram_does() {
+        let mut stored = StoredResult::default();
+        (1..20_000u64).for_each(|n| stored.snapshot.health.lateness.record(n * n * 1_000));
+        stored.snapshot.health.due = 7;
+        let whole = pack(&stored).unwrap().len();
+        let back = read_result(&within(&run(), stored, whole / 2).unwrap()).unwrap();
+        assert_eq!((back.left_out.len(), back.snapshot.health.due), (4, 7));
+        assert!(back.snapshot.health.lateness.is_empty());
     }
 
     #[test]

@@ -30,6 +30,8 @@ pub struct WorkerView {
     pub uid: Option<String>,
     /// Number of the last delta that is part of the sum.
     pub last_seq: u64,
+    /// Nanoseconds of its run that the deltas in the sum cover.
+    pub covered: u64,
     /// Nanoseconds between its first request's intended instant and its sending, once known.
     pub skew: Option<u64>,
     /// What it said at its end.
@@ -230,6 +232,7 @@ impl Gather {
         let replaces = cumulative && worker.last_seq > 0;
         worker.awaiting = false;
         worker.last_seq = seq;
+        worker.covered = if cumulative { 0 } else { worker.covered }.saturating_add(delta.health.wall);
         if !matches!(worker.state, WorkerState::Done) {
             worker.state = WorkerState::Running;
         }

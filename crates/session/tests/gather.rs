@@ -169,3 +169,19 @@ fn a_shared_sum_is_not_changed_under_its_reader() {
     assert_eq!((seen.total().sent, sent(&gather)), (1, 2));
     assert_ne!(*seen, Snapshot::default());
 }
+
+#[test]
+fn a_worker_covers_the_time_of_the_deltas_that_came() {
+    let mut gather = gather(1);
+    gather.hello(0, "a").unwrap();
+    let second = |wall: u64| {
+        let mut delta = requests(0, 1);
+        delta.health.wall = wall;
+        delta
+    };
+    gather.delta(0, "a", 1, false, &second(1_000)).unwrap();
+    gather.delta(0, "a", 3, false, &second(1_000)).unwrap();
+    assert_eq!(gather.worker(0).unwrap().covered, 1_000, "the third is of no use without the second");
+    gather.delta(0, "a", 4, true, &second(4_000)).unwrap();
+    assert_eq!(gather.worker(0).unwrap().covered, 4_000);
+}

@@ -109,11 +109,7 @@ fn accept(observed: &Observed, resolved: &Resolved, policy: &Policy<'_>) -> Deci
     if !is_guarded(observed) {
         before.push(Step::Guard);
     }
-    before.extend([
-        Step::Freeze(Arc::clone(&frozen)),
-        Step::Open(Arc::clone(&frozen)),
-        Step::MakeJob(Arc::clone(&frozen)),
-    ]);
+    before.extend([Step::Freeze(Arc::clone(&frozen)), Step::Open(Arc::clone(&frozen))]);
     let notices = resolved.notices.iter().map(|notice| format!("; {notice}")).collect::<String>();
     let note = format!(
         "{}, {}{notices}",
@@ -130,7 +126,8 @@ fn accept(observed: &Observed, resolved: &Resolved, policy: &Policy<'_>) -> Deci
         before,
         say: Some(say),
         after: vec![Step::Tell(News::good("Accepted", note))],
-        again: Some(Duration::from_secs(1)),
+        // The Job comes next: whatever becomes of it, the status tells that the run waits for it.
+        again: Some(Duration::ZERO),
     }
 }
 

@@ -65,6 +65,8 @@ pub(crate) enum Say {
     },
     /// It is over.
     Over(Box<Over>),
+    /// It is over and stays what it was; only its spec was edited.
+    Latched,
     /// It was over before this process knew of it: its stored status.
     Again(Arc<StoredResult>),
 }

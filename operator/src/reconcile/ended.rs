@@ -4,7 +4,9 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use plimsoll_api::v1alpha1::Verdict as Told;
+use plimsoll_api::conditions::reasons;
+use plimsoll_api::status::HISTORY;
+use plimsoll_api::v1alpha1::{LoadTestRunStatus, Phase, Verdict as Told};
 use plimsoll_measure::Snapshot;
 use plimsoll_session::Stop;
 use plimsoll_slo::{Facts, Judgement, Reason, Verdict, judge};
@@ -99,14 +101,40 @@ pub(super) fn decide(observed: &Observed) -> Decision {
     }
     let mut again = observed.progress.is_some().then_some(Duration::from_secs(2));
     if let Some(kept) = kept_for(observed) {
-        if since >= kept {
+        let left = match kept.saturating_sub(since) {
+            Duration::ZERO if !is_noted(observed) => Duration::from_secs(1),
+            left => left,
+        };
+        if left.is_zero() {
             before.push(Step::Delete);
         } else {
-            let left = kept - since;
             again = Some(again.map_or(left, |again| again.min(left)));
         }
     }
-    Decision { before, say: None, after: Vec::new(), again }
+    let generation = |of: &LoadTestRunStatus| of.observed_generation;
+    let is_edited = observed.run.status.as_ref().map(generation) != observed.run.metadata.generation;
+    Decision { before, say: is_edited.then_some(Say::Latched), after: Vec::new(), again }
+}
+
+/// Whether the test knows how the run ended, so that it may go: its history says so, or is full of newer ones.
+fn is_noted(observed: &Observed) -> bool {
+    let Some(test) = &observed.test else { return true };
+    let history = test.status.as_ref().map_or(&[][..], |status| &status.history);
+    match history.iter().find(|entry| entry.name == observed.key.name) {
+        Some(entry) => entry.verdict.is_some(),
+        None => history.len() >= HISTORY,
+    }
+}
+
+/// What is said of a run that is over and whose result cannot be stored, until it can. Nothing if it never started: its result holds no
+/// more than the verdict, which is told without it.
+pub(super) fn unstored(over: &Over, why: &str) -> Option<Say> {
+    let progress = over.progress.clone()?;
+    let message = format!(
+        "the verdict is known, but its result cannot be stored, and it is not told before: {why}; trying again"
+    );
+    let waiting = Some((reasons::COLLECTING, message));
+    Some(Say::Now { phase: Phase::Collecting, waiting, start: None, progress: Box::new(progress) })
 }
 
 fn since_end(observed: &Observed) -> Duration {

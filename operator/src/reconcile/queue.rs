@@ -15,8 +15,18 @@ pub(crate) enum Turn {
     Wait(String),
 }
 
-/// Whether `run` may begin among `all` runs of the cluster.
-pub(crate) fn turn(run: &LoadTestRun, all: &[Arc<LoadTestRun>], per_namespace: u32) -> Turn {
+/// Whether `run` may begin among `all` runs of the cluster. `has_turn` knows the runs that were told so before, of which the copies in
+/// `all` need not know yet.
+pub(crate) fn turn(
+    run: &LoadTestRun,
+    all: &[Arc<LoadTestRun>],
+    per_namespace: u32,
+    has_turn: impl Fn(&LoadTestRun) -> bool,
+) -> Turn {
+    let has_begun = |run: &LoadTestRun| is_accepted(run) || has_turn(run);
+    let goes_first = |one: &LoadTestRun, other: &LoadTestRun| {
+        (has_begun(one) && !has_begun(other)) || (has_begun(one) == has_begun(other) && age(one) < age(other))
+    };
     let others = || {
         let here = |other: &&Arc<LoadTestRun>| {
             other.metadata.namespace == run.metadata.namespace && other.metadata.uid != run.metadata.uid
@@ -38,7 +48,7 @@ pub(crate) fn turn(run: &LoadTestRun, all: &[Arc<LoadTestRun>], per_namespace: u
                     && goes_first(third, other)
             })
         };
-        goes_first(other, run) && (is_accepted(other) || !blocked())
+        goes_first(other, run) && (has_begun(other) || !blocked())
     };
     let busy = others().filter(|other| takes_place(other)).count();
     let allowed = usize::try_from(per_namespace).unwrap_or(usize::MAX);
@@ -66,11 +76,6 @@ fn is_accepted(run: &LoadTestRun) -> bool {
     phase.is_some_and(|phase| phase != Phase::Pending.as_str())
 }
 
-fn goes_first(one: &LoadTestRun, other: &LoadTestRun) -> bool {
-    (is_accepted(one) && !is_accepted(other))
-        || (is_accepted(one) == is_accepted(other) && age(one) < age(other))
-}
-
 fn age(run: &LoadTestRun) -> (Option<k8s_openapi::jiff::Timestamp>, Option<&str>) {
     (run.metadata.creation_timestamp.as_ref().map(|time| time.0), run.metadata.name.as_deref())
 }
@@ -80,6 +85,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    fn turn(run: &LoadTestRun, all: &[Arc<LoadTestRun>], per_namespace: u32) -> Turn {
+        super::turn(run, all, per_namespace, |_| false)
+    }
 
     fn run(
         name: &str,
@@ -119,6 +128,18 @@ mod tests {
         let all = [run("b", "t", 1, None, None), run("a", "t", 1, None, None)];
         assert_eq!(turn(&all[1], &all, 4), Turn::Now, "same second: by name");
         assert_ne!(turn(&all[0], &all, 4), Turn::Now);
+    }
+
+    #[test]
+    fn a_run_that_may_begin_goes_first_before_the_watch_shows_it() {
+        let all = [run("b", "t", 1, None, None), run("a", "t", 1, None, None), run("c", "u", 2, None, None)];
+        let b_has_turn = |run: &LoadTestRun| run.name_any() == "b";
+        assert_eq!(super::turn(&all[0], &all, 1, b_has_turn), Turn::Now);
+        assert_eq!(
+            super::turn(&all[1], &all, 4, b_has_turn),
+            Turn::Wait("waits for run b of the same test".into())
+        );
+        assert!(matches!(super::turn(&all[2], &all, 1, b_has_turn), Turn::Wait(_)), "it takes a place");
     }
 
     #[test]

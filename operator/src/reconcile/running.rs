@@ -8,7 +8,7 @@ use plimsoll_api::conditions::reasons;
 use plimsoll_api::v1alpha1::Phase;
 use plimsoll_manifests::Frozen;
 use plimsoll_plan::Load;
-use plimsoll_session::{Progress, Stop, WorkerState, WorkerView};
+use plimsoll_session::{Final, Progress, Stop, WorkerState, WorkerView};
 use plimsoll_slo::{Facts, Reason, judge, live};
 
 use super::decide::{Decision, Over, Policy, Say, progress_of, stop_wanted, tell};
@@ -47,9 +47,10 @@ pub(super) fn decide(
     // Only now: a pod that took the place of a lost one must not be let in.
     before.push(Step::Start(at));
     let mut stop = ordered(&progress);
-    if let Some((reason, message, at_once)) =
-        stop_wanted(observed, policy).or_else(|| missed(observed, frozen, &progress, at))
-    {
+    let all_done = progress.gather.all_done();
+    // What is over cannot be stopped any more.
+    let wanted = (!all_done).then(|| stop_wanted(observed, policy).or_else(|| missed(frozen, &progress)));
+    if let Some((reason, message, at_once)) = wanted.flatten() {
         let harsher = at_once && progress.stop.as_ref().is_some_and(|stop| !stop.at_once);
         if stop.is_none() || harsher {
             before.push(Step::Stop(Stop { reason: format!("{reason:?}: {message}"), at_once }));
@@ -58,7 +59,8 @@ pub(super) fn decide(
         stop = stop.or(Some((reason, message)));
     }
     let news: Vec<Step> = news.into_iter().filter_map(|news| tell(observed, news)).collect();
-    if progress.gather.all_done() {
+    if all_done {
+        let stop = stop.filter(|_| was_cut(&progress));
         let decision = over(observed, frozen, progress, stop);
         return Decision {
             before: [before, decision.before].concat(),
@@ -132,6 +134,14 @@ fn ordered(progress: &Progress) -> Option<(Reason, String)> {
     progress.stop.iter().chain(said).find_map(|stop| read_stop(&stop.reason))
 }
 
+/// Whether an ordered stop took load away: a worker says so, or none is left to say otherwise. One that came when the load was over
+/// already leaves a run that was measured in full.
+fn was_cut(progress: &Progress) -> bool {
+    let mut said = progress.gather.workers().iter().filter_map(|worker| worker.last.as_ref()).peekable();
+    let stopped = |last: &Final| last.stopped.as_ref().is_some_and(|stop| read_stop(&stop.reason).is_some());
+    said.peek().is_none() || said.any(stopped)
+}
+
 /// Reads `Cancelled: spec.cancel was set`; nothing if it is not an order of the operator.
 fn read_stop(text: &str) -> Option<(Reason, String)> {
     let (word, message) = text.split_once(": ")?;
@@ -140,25 +150,15 @@ fn read_stop(text: &str) -> Option<(Reason, String)> {
     Some((reason, message.to_owned()))
 }
 
-/// An SLO that is missed on the counts so far and stops the run. Only while every worker's counts are there.
-fn missed(
-    observed: &Observed,
-    frozen: &Frozen,
-    progress: &Progress,
-    at: SystemTime,
-) -> Option<(Reason, String, bool)> {
+/// An SLO that is missed on the counts so far and stops the run. Only while every worker's counts are there, and over the time that the
+/// slowest worker's counts cover by its own clock: ours says nothing of what is still on its way.
+fn missed(frozen: &Frozen, progress: &Progress) -> Option<(Reason, String, bool)> {
     let counted = |worker: &WorkerView| worker.last_seq > 0 || worker.state == WorkerState::Lost;
     if progress.stop.is_some() || !progress.gather.workers().iter().all(counted) {
         return None;
     }
-    let oldest = progress.links.iter().zip(progress.gather.workers());
-    let oldest = oldest
-        .filter(|(_, worker)| worker.state == WorkerState::Running)
-        .filter_map(|(link, _)| link.age)
-        .max();
-    let covered =
-        observed.now.wall.duration_since(at).unwrap_or_default().saturating_sub(oldest.unwrap_or_default());
-    let covered = nanos(covered).min(frozen.plan.duration);
+    let running = progress.gather.workers().iter().filter(|worker| worker.state == WorkerState::Running);
+    let covered = running.map(|worker| worker.covered).min()?.min(frozen.plan.duration);
     let facts = facts(frozen, progress, None);
     let layout = &frozen.plan.layout;
     let (_, message) =

@@ -178,6 +178,10 @@ fn hopeless(
             format!("worker {index} was tried again in vain: {without_clock}"),
         ));
     }
+    if job.complete {
+        let message = format!("every worker ended before the start, and none is replaced: {without_clock}");
+        return Some((Reason::StartTimeout, message));
+    }
     let (reason, message) = job.failed.as_ref()?;
     Some((
         Reason::StartTimeout,

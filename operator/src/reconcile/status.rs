@@ -17,7 +17,7 @@ use serde_json::json;
 use super::apply::MANAGER;
 use super::decide::{Over, Say};
 use super::observe::{Observed, newer};
-use super::{ended, running};
+use super::{ended, running, starting};
 use crate::context::Context;
 
 /// Between two writes that are no transition.
@@ -46,7 +46,7 @@ pub(super) fn under_way(observed: &Observed, say: &Say, settings: &Settings) -> 
             let view = RunView { waiting: Some(waiting), ..view(observed, Phase::Pending) };
             return run_status(&view);
         }
-        Say::Over(_) | Say::Again(_) => (Phase::Finished, None, None, None),
+        Say::Over(_) | Say::Again(_) | Say::Latched => (Phase::Finished, None, None, None),
     };
     let mut view = view(observed, phase);
     view.waiting = waiting.map(|(reason, message)| Waiting { reason, message });
@@ -138,8 +138,7 @@ fn counts(progress: &Progress, phase: Phase) -> WorkerCounts {
 }
 
 fn start_by(observed: &Observed, frozen: &Frozen) -> Option<Timestamp> {
-    let made = observed.job.as_ref().and_then(|job| job.created).unwrap_or(observed.now.stamp);
-    made.checked_add(SignedDuration::try_from(frozen.start_timeout()).ok()?).ok()
+    starting::asked_at(observed).checked_add(SignedDuration::try_from(frozen.start_timeout()).ok()?).ok()
 }
 
 /// What lost workers can have sent beyond what they reported: their share of the rate so far over the two seconds that a report may be
@@ -237,8 +236,9 @@ fn is_transition(before: &LoadTestRunStatus, after: &LoadTestRunStatus) -> bool 
             .map(|condition| (condition.type_.clone(), condition.status.clone(), condition.reason.clone()));
         told.collect::<Vec<_>>()
     };
-    (&before.phase, before.verdict, &before.reason, &before.started_at, lost(before))
-        != (&after.phase, after.verdict, &after.reason, &after.started_at, lost(after))
+    let generation = |status: &LoadTestRunStatus| status.observed_generation;
+    (generation(before), &before.phase, before.verdict, &before.reason, &before.started_at, lost(before))
+        != (generation(after), &after.phase, after.verdict, &after.reason, &after.started_at, lost(after))
         || conditions(before) != conditions(after)
 }
 

@@ -250,6 +250,13 @@ fn a_stop_after_the_load_leaves_a_run_that_was_measured_in_full() {
 }
 
 #[test]
+fn workers_that_ended_before_the_start_are_not_waited_for() {
+    let mut seen = accepted();
+    seen.job.as_mut().unwrap().complete = true;
+    assert_over(&judge(&seen), Verdict::Error, Reason::StartTimeout, "every worker ended before the start");
+}
+
+#[test]
 fn a_job_of_a_former_run_of_the_name_is_waited_for() {
     let mut seen = accepted();
     seen.job = None;

@@ -41,6 +41,8 @@ pub(crate) struct Observed {
 pub(crate) struct Decision {
     /// The run that is due.
     pub(crate) create: Option<LoadTestRun>,
+    /// Why it could not be created; found out when it was tried.
+    pub(crate) failed: Option<String>,
     /// Finished runs that are too many.
     pub(crate) prune: Vec<Arc<LoadTestRun>>,
     /// The run that the spec asked for last, the one that is due included: name, generation, hash.
@@ -56,7 +58,8 @@ pub(crate) fn decide(observed: &Observed) -> Decision {
     let due = due(&observed.test, last.as_ref().map(|(_, asked)| asked), &stored);
     let create = (due == Due::Now).then(|| new_run(observed));
     let asked = create.as_ref().map(|run| (run.name_any(), of_test(&observed.test))).or(last);
-    Decision { create, prune: too_many(observed), asked, suspended: due == Due::Suspended }
+    let suspended = due == Due::Suspended;
+    Decision { create, failed: None, prune: too_many(observed), asked, suspended }
 }
 
 /// Whether the operator made the run for this very test.
@@ -80,7 +83,12 @@ pub(crate) fn known(test: &LoadTest, memory: &TestMemory) -> Option<(String, Las
 fn last_asked(observed: &Observed) -> Option<(String, LastAsked)> {
     let made = observed.runs.iter().filter(|run| is_made_by(run, &observed.uid));
     let newest = made.filter_map(|run| Some((run, asked_of(run)?))).max_by_key(|(_, asked)| asked.generation);
-    let known = known(&observed.test, &observed.memory);
+    // What was noted of a run while it seemed to wait is void once it turns out to have been accepted with another spec.
+    let holds = |(name, known): &(String, LastAsked)| {
+        let run = observed.runs.iter().find(|run| run.name_any() == *name);
+        run.and_then(|run| accepted(run)).is_none_or(|hash| hash == known.spec_hash)
+    };
+    let known = known(&observed.test, &observed.memory).filter(holds);
     match (newest, known) {
         (Some((run, asked)), known)
             if known.as_ref().is_none_or(|(_, known)| asked.generation >= known.generation) =>
@@ -96,9 +104,14 @@ fn last_asked(observed: &Observed) -> Option<(String, LastAsked)> {
 /// What asked for a run: its annotations, and the hash of the spec that it was then accepted with.
 fn asked_of(run: &LoadTestRun) -> Option<LastAsked> {
     let annotations = run.annotations();
-    let accepted = run.status.as_ref().and_then(|status| status.results.as_ref()?.spec_hash.clone());
-    let spec_hash = accepted.or_else(|| annotations.get(SPEC_HASH_ANNOTATION).cloned())?;
+    let spec_hash =
+        accepted(run).map(str::to_owned).or_else(|| annotations.get(SPEC_HASH_ANNOTATION).cloned())?;
     Some(LastAsked { generation: annotations.get(GENERATION_ANNOTATION)?.parse().ok()?, spec_hash })
+}
+
+/// Hash of the spec that a run was accepted with.
+fn accepted(run: &LoadTestRun) -> Option<&str> {
+    run.status.as_ref()?.results.as_ref()?.spec_hash.as_deref()
 }
 
 fn of_test(test: &LoadTest) -> LastAsked {
@@ -229,6 +242,28 @@ mod tests {
             None,
             "it was edited before the run was accepted"
         );
+    }
+
+    #[test]
+    fn an_edit_after_the_run_was_accepted_asks_for_another() {
+        let first = decide(&observed(test(1, 5, json!({})), vec![])).create.unwrap();
+        let mut edited = test(2, 6, json!({}));
+        // Accepted already, but the watch still shows it waiting: the edit is noted as what the run will take.
+        let waits = decide(&observed(Arc::clone(&edited), vec![run(&first, 1, "Pending", None)]));
+        let (name, asked) = waits.asked.unwrap();
+        assert_eq!((waits.create, asked.generation), (None, 2));
+        Arc::make_mut(&mut edited).status = Some(LoadTestStatus {
+            run: Some(name),
+            run_generation: Some(asked.generation),
+            spec_hash: Some(asked.spec_hash),
+            ..LoadTestStatus::default()
+        });
+        let mut started = run(&first, 1, "Starting", None);
+        let results = json!({"specHash": spec_hash(&test(1, 5, json!({})).spec)});
+        started.status.as_mut().unwrap().results = serde_json::from_value(results).unwrap();
+        let decision = decide(&observed(edited, vec![started]));
+        assert_ne!(decision.create.unwrap().name_any(), first.name_any());
+        assert_eq!(decision.asked.unwrap().1.generation, 2);
     }
 
     #[test]

@@ -5,13 +5,16 @@ use std::time::{Duration, Instant};
 
 use kube::api::{Api, Patch, PatchParams};
 use kube::{Resource, ResourceExt};
-use plimsoll_api::status::{Asked, Cause, RunRecord, TestView, test_status};
+use plimsoll_api::status::{Asked, Cause, RunRecord, TestView, Waiting, test_status};
 use plimsoll_api::v1alpha1::{LoadTest, LoadTestRun, LoadTestStatus, Trigger};
 use serde_json::json;
 
 use super::decide::{Decision, Observed, is_made_by};
 use crate::context::Context;
 use crate::reconcile::{MANAGER, PACE};
+
+/// Reason of a LoadTest that is due for a run which the API server does not take.
+const NOT_CREATED: &str = "RunNotCreated";
 
 /// Writes the status, unless it says what is there, or it is not time yet; answers when it will be.
 pub(super) async fn write(
@@ -70,12 +73,15 @@ fn compute(observed: &Observed, decision: &Decision, previous: Option<&LoadTestS
         observed.runs.iter().filter_map(|run| record(run, &observed.uid)).collect();
     let policy = test.spec.run_policy.as_ref();
     let is_manual = policy.is_some_and(|policy| policy.trigger == Some(Trigger::Manual));
-    let asked = match &decision.asked {
+    let asked = match (&decision.asked, &decision.failed) {
         _ if is_manual => Asked::Nothing,
         _ if decision.suspended => Asked::Suspended,
-        Some((name, asked)) => Asked::Run { name, generation: asked.generation, spec_hash: &asked.spec_hash },
+        (_, Some(message)) => Asked::Due(Waiting { reason: NOT_CREATED, message }),
+        (Some((name, asked)), None) => {
+            Asked::Run { name, generation: asked.generation, spec_hash: &asked.spec_hash }
+        }
         // Restored from a backup together with its result: nothing is asked.
-        None => Asked::Nothing,
+        (None, None) => Asked::Nothing,
     };
     test_status(&TestView {
         generation: test.metadata.generation.unwrap_or(0),
@@ -111,4 +117,41 @@ fn is_transition(before: &LoadTestStatus, after: &LoadTestStatus) -> bool {
         != (after.observed_generation, &after.phase, after.verdict, &after.reason, &after.run)
         || conditions(before) != conditions(after)
         || history(before) != history(after)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::sync::Arc;
+
+    use k8s_openapi::jiff::Timestamp;
+
+    use super::*;
+    use crate::context::TestMemory;
+
+    #[test]
+    fn a_run_that_cannot_be_created_is_told() {
+        let test: LoadTest = serde_json::from_value(json!({
+            "apiVersion": "plimsoll.dev/v1alpha1", "kind": "LoadTest",
+            "metadata": {"name": "t", "namespace": "shop", "uid": "u", "generation": 1},
+            "spec": {"target": {"url": "http://a"}, "profile": {"users": 1, "duration": "1m"}},
+        }))
+        .unwrap();
+        let observed = Observed {
+            now: Timestamp::UNIX_EPOCH,
+            test: Arc::new(test),
+            uid: "u".into(),
+            runs: vec![],
+            stored: BTreeSet::new(),
+            memory: TestMemory::default(),
+        };
+        let mut decision = super::super::decide::decide(&observed);
+        decision.failed = Some("create the run t-1: exceeded quota".into());
+        let status = compute(&observed, &decision, None);
+        assert_eq!(status.reason.as_deref(), Some("RunNotCreated"));
+        assert_eq!(status.message.as_deref(), Some("create the run t-1: exceeded quota"));
+        assert_eq!((status.observed_generation, status.run, status.run_generation), (1, None, None));
+        let ready = status.conditions.iter().find(|condition| condition.type_ == "Ready").unwrap();
+        assert_eq!((ready.status.as_str(), ready.reason.as_str()), ("False", "RunNotCreated"));
+    }
 }

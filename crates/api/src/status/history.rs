@@ -6,8 +6,8 @@ use k8s_openapi::jiff::Timestamp;
 use super::RunRecord;
 use crate::v1alpha1::{HistoryEntry, LoadTestRunStatus};
 
-/// Most entries.
-const ENTRIES: usize = 10;
+/// Most entries of a LoadTest's history.
+pub const HISTORY: usize = 10;
 
 /// The runs that exist, and those of the history so far that do not exist any more and had a verdict; newest first.
 pub(super) fn history(runs: &[RunRecord], before: &[HistoryEntry]) -> Vec<HistoryEntry> {
@@ -21,7 +21,7 @@ pub(super) fn history(runs: &[RunRecord], before: &[HistoryEntry]) -> Vec<Histor
             .cmp(&(one, turn(a.started_at.as_ref())))
             .then_with(|| a.name.cmp(&b.name))
     });
-    entries.into_iter().map(|(_, entry)| entry).take(ENTRIES).collect()
+    entries.into_iter().map(|(_, entry)| entry).take(HISTORY).collect()
 }
 
 /// Tells runs apart that were made in the same second, of which objects have no fractions: they start one after the other, and one

@@ -14,6 +14,7 @@ mod summary;
 mod view;
 
 pub use fit::LARGEST_STATUS;
+pub use history::HISTORY;
 pub use mirror::test_status;
 pub use report::report;
 pub use run::run_status;
