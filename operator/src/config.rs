@@ -80,7 +80,7 @@ pub struct Config {
     /// Most runs of a namespace at once; more wait.
     #[arg(long, env = "PLIMSOLL_MAX_RUNS_PER_NAMESPACE", default_value_t = Limits::default().runs_per_namespace)]
     pub max_runs_per_namespace: u32,
-    /// Allow targets that are not known to be inside the cluster.
+    /// Allow targets that are not known to be inside the cluster, but for link-local ones and metadata services.
     #[arg(long, env = "PLIMSOLL_ALLOW_PUBLIC_TARGETS", value_parser = clap::builder::BoolishValueParser::new(),
           num_args = 0..=1, default_value = "false", default_missing_value = "true")]
     pub allow_public_targets: bool,
