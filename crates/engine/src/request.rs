@@ -165,7 +165,8 @@ struct Redirected {
     choices: Rng,
 }
 
-/// Follows redirects: each answered request is recorded as complete, the next begins at once.
+/// Follows redirects: each answered request is recorded as complete, the next begins at once. One that still redirects at the limit
+/// has failed, whatever the step expects.
 async fn follow(
     core: &Core,
     lane: &mut Lane,
@@ -182,14 +183,14 @@ async fn follow(
         port: core.destination.port,
         target: String::from_utf8_lossy(&parts.target).into_owned(),
     };
-    for hop in 1..=step.redirects {
+    for _ in 0..step.redirects {
         let Some(next) = head.location.as_deref().and_then(|location| place.follow(location)) else { break };
         flight.end(End::Complete { status: head.status, error: None }, now);
         parts.redirect(head.status, &place.origin(), &next.origin(), &next.target);
         place = next;
         now = core.clock.now();
         flight = Flight::begun(core, RequestId(step.request), now);
-        let expecting = Expecting { no_body: parts.method == "HEAD", location: hop < step.redirects };
+        let expecting = Expecting { no_body: parts.method == "HEAD", location: true };
         let Lane { rng, link, out, deadline } = &mut *lane;
         let message = Message::Parts(&parts);
         let outcome = if place.origin() == core.origin {
@@ -206,6 +207,10 @@ async fn follow(
             Some(Err(class)) => return flight.fail(class),
             Some(Ok(done)) => done,
         };
+    }
+    // The limit is reached and there is no answer yet.
+    if head.location.as_deref().is_some_and(|location| place.follow(location).is_some()) {
+        return flight.end(End::Complete { status: head.status, error: Some(ErrorClass::Status) }, now);
     }
     finish(step, flight, head.status, now);
 }

@@ -81,7 +81,7 @@ pub struct HttpStep {
     pub expect: Vec<StatusRange>,
     /// Nanoseconds for the whole exchange, connect included.
     pub timeout: u64,
-    /// Redirects followed; 0 follows none.
+    /// Redirects followed; a response that still redirects then fails. 0 follows none: the redirect is the response.
     pub redirects: u16,
 }
 

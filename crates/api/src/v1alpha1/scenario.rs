@@ -128,7 +128,8 @@ pub struct Http {
     /// Time for the whole exchange, connecting included; then the request has failed as Timeout. Default 30s.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout: Option<GoDuration>,
-    /// Most redirects followed; 0 follows none and takes the redirect as the response. Default 10.
+    /// Most redirects followed; a response that still redirects then fails the request (Status). 0 follows none and takes the redirect
+    /// as the response. Default 10.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 50))]
     pub redirects: Option<u16>,

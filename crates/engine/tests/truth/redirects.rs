@@ -34,6 +34,22 @@ fn hops_count_as_requests_up_to_the_limit() {
 }
 
 #[test]
+fn a_response_that_still_redirects_at_the_limit_fails() {
+    let _shared = among_others();
+    for http in [HttpVersion::Http1, HttpVersion::Http2] {
+        let server = server(vec![to("/loop", 302, "/loop"), to("/odd", 302, "ftp://there.test/")]);
+        let mut plan = a_few(server.addr(), 1, 5, HttpStep { redirects: 3, ..get("/loop") });
+        plan.target.http = http;
+        let counts = totals(&run(plan));
+        assert_eq!((counts.sent, counts.complete, counts.statuses[&302]), (20, 20, 20), "{http:?}");
+        assert_eq!((of_class(&counts, ErrorClass::Status), counts.failed), (5, 5), "the last of each, {http:?}");
+        let mut plan = a_few(server.addr(), 1, 5, HttpStep { redirects: 1, ..get("/odd") });
+        plan.target.http = http;
+        assert_eq!(totals(&run(plan)).failed, 0, "what cannot be followed is the answer, {http:?}");
+    }
+}
+
+#[test]
 fn a_redirect_to_another_server_gets_a_connection_of_its_own() {
     let _shared = among_others();
     let other = server(vec![Route::at("/there")]);
