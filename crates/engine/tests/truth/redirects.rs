@@ -42,7 +42,11 @@ fn a_response_that_still_redirects_at_the_limit_fails() {
         plan.target.http = http;
         let counts = totals(&run(plan));
         assert_eq!((counts.sent, counts.complete, counts.statuses[&302]), (20, 20, 20), "{http:?}");
-        assert_eq!((of_class(&counts, ErrorClass::Status), counts.failed), (5, 5), "the last of each, {http:?}");
+        assert_eq!(
+            (of_class(&counts, ErrorClass::Status), counts.failed),
+            (5, 5),
+            "the last of each, {http:?}"
+        );
         let mut plan = a_few(server.addr(), 1, 5, HttpStep { redirects: 1, ..get("/odd") });
         plan.target.http = http;
         assert_eq!(totals(&run(plan)).failed, 0, "what cannot be followed is the answer, {http:?}");
