@@ -15,6 +15,8 @@ mod status;
 mod step;
 #[cfg(test)]
 mod table;
+#[cfg(test)]
+mod table_end;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -24,11 +24,10 @@ fn bodies_of_every_framing_are_drained() {
         let step = HttpStep { method: method.into(), ..get(path) };
         let snapshot = run(a_few(server.addr(), 4, 40, step));
         let counts = totals(&snapshot);
-        assert_eq!(
-            (counts.complete, counts.failed, snapshot.health.connections),
-            (40, 0, 4),
-            "{method} {path}"
-        );
+        assert_eq!((counts.complete, counts.failed), (40, 0), "{method} {path}");
+        // Four users at most; on a busy machine the first of them may do the work of all.
+        let connections = snapshot.health.connections;
+        assert!((1..=4).contains(&connections), "{connections} connections, {method} {path}");
         let stats = &server.stats().paths[path];
         assert_eq!((stats.received, stats.bytes_out), (40, counts.received), "{method} {path}");
     }
