@@ -45,7 +45,7 @@ fn set_up() -> Result<Option<Stage>> {
     }
     chart::install(&cluster)?;
     let programs = binaries::build(&["plimsoll-cli", "plimsoll-testbed"], Profile::Dev)?;
-    let folder = std::env::temp_dir().join(format!("plimsoll-e2e-{}", std::process::id()));
+    let folder = cluster.folder(&format!("e2e-{}", std::process::id()))?;
     std::fs::create_dir_all(&folder).with_context(|| format!("make {}", folder.display()))?;
     // Processes of tests run one after the other; a server of the last one may not be quite gone.
     let first = 20_000 + u16::try_from(std::process::id() % 400).unwrap_or(0) * 100;

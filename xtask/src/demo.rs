@@ -3,7 +3,7 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -48,7 +48,7 @@ pub fn run(profile: Profile) -> Result<()> {
     }
     image::all(profile)?;
     chart::install(&cluster)?;
-    let folder = folder(&cluster)?;
+    let folder = cluster.folder("demo")?;
     step("nginx, and a Service that leads to it", || {
         serve(&cluster, &folder)?;
         make_service(&cluster)
@@ -76,12 +76,6 @@ pub fn run(profile: Profile) -> Result<()> {
         bail!("the verdict is {verdict}");
     }
     Ok(())
-}
-
-/// The folder of nginx; it goes with the cluster.
-fn folder(cluster: &Cluster) -> Result<PathBuf> {
-    let state = cluster.kubeconfig().parent().context("the kubeconfig is in no folder")?;
-    Ok(state.join("demo"))
 }
 
 /// Starts nginx, which stays until the cluster is taken down.

@@ -79,7 +79,7 @@ pub fn run(options: &Options) -> Result<()> {
     };
     image::all(options.profile)?;
     chart::install(&cluster)?;
-    let folder = std::env::temp_dir().join(format!("plimsoll-bench-{}", std::process::id()));
+    let folder = cluster.folder(&format!("bench-{}", std::process::id()))?;
     let port = 18_000 + u16::try_from(std::process::id() % 2_000)?;
     let site = Site {
         folder: &folder,

@@ -87,6 +87,20 @@ impl Cluster {
         &self.kubeconfig
     }
 
+    /// A folder for what is put beside our own cluster: it goes when the cluster is taken down.
+    ///
+    /// # Errors
+    /// If the cluster is not our own.
+    pub fn folder(&self, name: &str) -> Result<PathBuf> {
+        if !self.own {
+            bail!(
+                "{} names a cluster that was not made here: nothing is put beside it",
+                self.kubeconfig.display()
+            );
+        }
+        Ok(state().join("beside").join(name))
+    }
+
     /// Whether it is the cluster that `cargo xtask cluster up` makes.
     pub fn is_own(&self) -> bool {
         self.own
