@@ -37,6 +37,7 @@ pub async fn execute<D: Door>(
     threads: Option<usize>,
     door: &mut D,
 ) -> Result<(), ExecuteError> {
+    let duration = share.plan.duration;
     let engine = match prepare(share, materials, threads) {
         Ok(engine) => engine,
         Err(error) => {
@@ -54,7 +55,8 @@ pub async fn execute<D: Door>(
     }
     let threads = u32::try_from(engine.threads()).unwrap_or(u32::MAX);
     let mut running = engine.launch(start.at);
-    let last = Final { threads, ..drive(&mut running, start, door).await };
+    let last = drive(&mut running, start, door).await;
+    let last = Final { threads, load: last.load.map(|load| load.min(duration)), ..last };
     door.finish(last).await.map_err(ExecuteError::NotConfirmed)
 }
 
@@ -67,15 +69,19 @@ async fn drive<D: Door>(running: &mut Running, start: Start, door: &mut D) -> Fi
     let mut tick = interval_at(Instant::from_std(start.at) + TICK, TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut stopped: Option<Stop> = None;
-    let mut skew = None;
+    let (mut skew, mut load) = (None, None);
     loop {
         tokio::select! {
             stop = door.stop_asked() => {
                 tracing::info!(reason = stop.reason, at_once = stop.at_once, "stopping");
                 if stop.at_once { running.kill() } else { running.stop() }
+                load = load.or_else(|| Some(since(start)));
                 stopped = Some(stop);
             }
-            () = running.finished() => break,
+            () = running.finished() => {
+                load = load.or_else(|| Some(since(start)));
+                break;
+            }
             _ = tick.tick() => {
                 skew = skew.or_else(|| began(running, start, door));
                 door.push(running.take().await);
@@ -84,7 +90,12 @@ async fn drive<D: Door>(running: &mut Running, start: Start, door: &mut D) -> Fi
     }
     skew = skew.or_else(|| began(running, start, door));
     door.push(running.take().await);
-    Final { skew, stopped, fault: running.fault(), ..Final::default() }
+    Final { skew, stopped, fault: running.fault(), load, ..Final::default() }
+}
+
+/// Nanoseconds since the start.
+fn since(start: Start) -> u64 {
+    u64::try_from(start.at.elapsed().as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// Reports the first request once it was sent.

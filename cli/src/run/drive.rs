@@ -66,7 +66,7 @@ pub(super) async fn drive(
     let (doors, mut run) = local(&plan);
     let mut door = doors.into_iter().next().ok_or_else(|| anyhow::anyhow!("the plan has no share"))?;
     let share = Arc::clone(&plan).share(0)?;
-    let mut watch = Watch { plan: &plan, slos, validity, began: None, ended: None, stopped: None };
+    let mut watch = Watch { plan: &plan, slos, validity, began: None, cut: None, stopped: None };
     let work = execute(share, materials, threads, &mut door);
     tokio::pin!(work);
     let mut tick = tokio::time::interval(Duration::from_millis(250));
@@ -104,8 +104,8 @@ struct Watch<'a> {
     slos: &'a [Slo],
     validity: &'a Validity,
     began: Option<Instant>,
-    /// Nanoseconds of load when it was stopped, or when all was measured.
-    ended: Option<u64>,
+    /// Nanoseconds of load when it was stopped.
+    cut: Option<u64>,
     stopped: Option<Reason>,
 }
 
@@ -129,18 +129,12 @@ impl Watch<'_> {
                 self.stop(run, Reason::SLOAborted, message);
             }
         }
-        let done = progress.gather.all_done();
-        if done && self.ended.is_none() {
-            // Only iterations end a run before its time; a load that has nothing left to send still lasts as long as planned.
-            let early = self.plan.iterations.is_some();
-            self.ended = Some(if early { self.elapsed() } else { self.plan.duration });
-        }
-        done
+        progress.gather.all_done()
     }
 
     fn stop(&mut self, run: &LocalRun, reason: Reason, message: String) {
         self.stopped = Some(reason);
-        self.ended = Some(self.elapsed());
+        self.cut = Some(self.elapsed());
         run.stop(Stop { reason: message, at_once: false });
     }
 
@@ -151,12 +145,17 @@ impl Watch<'_> {
     }
 
     fn facts(&self, progress: &Progress) -> Facts {
+        let measured = if progress.gather.all_done() {
+            progress.gather.measured(self.stopped.is_some())
+        } else {
+            self.cut.unwrap_or_else(|| self.elapsed())
+        };
         Facts {
             open_model: matches!(self.plan.load, Load::Open { .. }),
             workers: self.plan.workers,
             workers_lost: fault(progress).is_some().into(),
             start_skew: progress.gather.start_skew(),
-            measured: self.ended.unwrap_or_else(|| self.elapsed()),
+            measured,
             stopped: self.stopped,
             error: None,
             queries: Vec::new(),

@@ -84,6 +84,8 @@ pub struct Final {
     pub stopped: Option<Stop>,
     /// Why a part of its load was not made, if so: a thread that could not run.
     pub fault: Option<String>,
+    /// Nanoseconds of its load: from the start until its last work was done or its stop began, at most the plan's duration.
+    pub load: Option<u64>,
 }
 
 /// Why a session ended without doing its work.

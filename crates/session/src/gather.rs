@@ -319,6 +319,20 @@ impl Gather {
         Some(skews().max()? - skews().min()?)
     }
 
+    /// How much of the run was measured, nanoseconds: all of it, unless it was `cut` short or its iterations were done before; then
+    /// until the last worker's load had ended. One that did not say so made load for as long as there are counts, in whole seconds.
+    #[must_use]
+    pub fn measured(&self, cut: bool) -> u64 {
+        let duration = self.plan.duration;
+        if !cut && self.plan.iterations.is_none() {
+            return duration;
+        }
+        let seconds = self.merged.series.last().map_or(0, |last| u64::from(last.second) + 1);
+        let counted = seconds.saturating_mul(1_000_000_000);
+        let load = |worker: &WorkerView| worker.last.as_ref().and_then(|last| last.load).unwrap_or(counted);
+        self.workers.iter().map(load).max().unwrap_or_default().min(duration)
+    }
+
     /// Every worker could start now (or has).
     #[must_use]
     pub fn all_ready(&self) -> bool {

@@ -235,6 +235,9 @@ pub struct Final {
     /// Why a part of its load was not made, if so: a thread that could not run.
     #[prost(string, optional, tag = "5")]
     pub fault: ::core::option::Option<::prost::alloc::string::String>,
+    /// Its load: from the start until its last work was done or its stop began, at most the plan's duration.
+    #[prost(uint64, optional, tag = "6")]
+    pub load: ::core::option::Option<u64>,
 }
 /// The outcome of the run is stored.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]

@@ -72,6 +72,7 @@ pub(crate) fn write_final(last: &Final, last_seq: u64) -> proto::Final {
         threads: last.threads,
         stopped: stopped.map(|stop| proto::Stop { reason: stop.reason.clone(), at_once: stop.at_once }),
         fault: last.fault.clone(),
+        load: last.load,
     }
 }
 
@@ -81,6 +82,7 @@ pub(crate) fn read_final(message: proto::Final) -> Final {
         threads: message.threads,
         stopped: message.stopped.map(read_stop),
         fault: message.fault,
+        load: message.load,
     }
 }
 

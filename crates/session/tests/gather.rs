@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use fixture::{plan, requests};
 use plimsoll_measure::Snapshot;
+use plimsoll_plan::Plan;
 use plimsoll_session::{Applied, FailureKind, Final, Gather, Refusal, StartFailure, WorkerState};
 
 fn gather(workers: u32) -> Gather {
@@ -49,6 +50,37 @@ fn a_run_goes_from_absent_to_done() {
     assert!(gather.all_done());
     assert_eq!(sent(&gather), 15);
     assert_eq!(gather.worker(1).unwrap().skew, Some(1_500), "the last word does not erase what was known");
+}
+
+#[test]
+fn a_run_is_measured_up_to_when_its_last_workers_load_ended() {
+    const SECOND: u64 = 1_000_000_000;
+    let last = |load: u64| Final { load: Some(load), ..Final::default() };
+    let begun = |iterations: Option<u64>| {
+        let mut gather = Gather::new(Arc::new(Plan { iterations, ..Plan::clone(&plan(2)) }));
+        for (index, uid) in [(0, "a"), (1, "b")] {
+            gather.hello(index, uid).unwrap();
+            gather.delta(index, uid, 1, false, &requests(0, 10)).unwrap();
+        }
+        gather
+    };
+    let mut all = begun(None);
+    all.done(0, 1, last(80_000_000)).unwrap();
+    all.done(1, 1, last(90_000_000)).unwrap();
+    assert_eq!(all.measured(false), 20 * SECOND, "as planned");
+    assert_eq!(all.measured(true), 90_000_000, "stopped");
+    let mut few = begun(Some(20));
+    few.done(0, 1, last(80_000_000)).unwrap();
+    assert_eq!(
+        few.measured(false),
+        SECOND,
+        "the other one has not said it yet, and there are counts of one second"
+    );
+    few.done(1, 1, last(70_000_000)).unwrap();
+    assert_eq!(few.measured(false), 80_000_000, "the iterations were done before");
+    let mut long = begun(Some(20));
+    long.done(0, 1, last(u64::MAX)).unwrap();
+    assert_eq!(long.measured(false), 20 * SECOND);
 }
 
 #[test]

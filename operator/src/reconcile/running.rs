@@ -193,7 +193,7 @@ fn facts(frozen: &Frozen, progress: &Progress, stopped: Option<Reason>) -> Facts
         workers: frozen.plan.workers,
         workers_lost: u32::try_from(lost).unwrap_or(u32::MAX),
         start_skew: progress.gather.start_skew(),
-        measured: measured(frozen, progress, stopped.is_some()),
+        measured: progress.gather.measured(stopped.is_some() || workers.iter().all(is_lost)),
         stopped,
         ..Facts::default()
     }
@@ -212,17 +212,6 @@ pub(super) fn facts_now(observed: &Observed, frozen: &Frozen, progress: &Progres
     let over = super::decide::start_of(observed).and_then(|at| observed.now.wall.duration_since(at).ok());
     let measured = nanos(over.unwrap_or_default()).min(frozen.plan.duration);
     Facts { measured, ..facts(frozen, progress, None) }
-}
-
-/// How much of the run was measured: all of it, unless it was stopped, or its iterations were done before.
-fn measured(frozen: &Frozen, progress: &Progress, stopped: bool) -> u64 {
-    let cut = stopped || frozen.plan.iterations.is_some() || progress.gather.workers().iter().all(is_lost);
-    if !cut {
-        return frozen.plan.duration;
-    }
-    let series = &progress.gather.merged().series;
-    let seconds = series.last().map_or(0, |last| u64::from(last.second) + 1);
-    seconds.saturating_mul(1_000_000_000).min(frozen.plan.duration)
 }
 
 fn nanos(time: Duration) -> u64 {

@@ -250,6 +250,25 @@ fn a_stop_after_the_load_leaves_a_run_that_was_measured_in_full() {
 }
 
 #[test]
+fn iterations_that_are_done_are_measured_to_the_nanosecond() {
+    let mut seen = started(60);
+    let mut test = test();
+    test.spec.profile.shape.iterations = Some(200);
+    seen.frozen = Some(frozen_of(&test));
+    workers(&mut seen, |gather, _| {
+        (0..2).for_each(|index| {
+            gather.ready(index).unwrap();
+            gather.delta(index, &format!("pod-{index}"), 1, false, &snapshot(100, 0)).unwrap();
+        });
+    });
+    for (index, load) in [(0, 80_000_000), (1, 70_000_000)] {
+        done(&mut seen, index, Final { load: Some(load), ..Final::default() });
+    }
+    let Some(Say::Over(over)) = judge(&seen).say else { panic!() };
+    assert_eq!(over.facts.measured, 80_000_000);
+}
+
+#[test]
 fn workers_that_ended_before_the_start_are_not_waited_for() {
     let mut seen = accepted();
     seen.job.as_mut().unwrap().complete = true;

@@ -104,11 +104,32 @@ async fn a_stop_ends_the_load_early_and_keeps_what_was_measured() {
     let begun = Instant::now();
     run.stop(Stop { reason: "Ctrl-C".to_owned(), at_once: false });
     until_done(&mut run).await;
-    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    let elapsed = begun.elapsed();
+    assert!(elapsed < Duration::from_secs(5), "{elapsed:?}");
     let progress = run.observe();
     let last = progress.gather.worker(0).unwrap().last.clone().unwrap();
     assert_eq!(last.stopped.unwrap().reason, "Ctrl-C");
+    let before = progress.start.unwrap().elapsed().unwrap().as_nanos() as u64;
+    assert!((1..before).contains(&last.load.unwrap()), "{:?} of {before} ns", last.load);
+    assert_eq!(progress.gather.measured(true), last.load.unwrap());
     assert_eq!(progress.gather.merged().total().sent, target.stats().received());
+    drop(run);
+    workers.join_next().await.unwrap().unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn iterations_that_are_done_end_the_load_to_the_nanosecond() {
+    let target = target();
+    // The last of 21 arrivals is due after 100 ms.
+    let plan = Arc::new(Plan { iterations: Some(21), ..plan(target.addr(), 200, 60, 1) });
+    let (doors, mut run) = local(&plan);
+    let mut workers = spawn(&plan, doors);
+    until_done(&mut run).await;
+    let progress = run.observe();
+    let before = progress.start.unwrap().elapsed().unwrap().as_nanos() as u64;
+    let load = progress.gather.worker(0).unwrap().last.as_ref().unwrap().load.unwrap();
+    assert!((100_000_000..before).contains(&load), "{load} of {before} ns");
+    assert_eq!(progress.gather.measured(false), load);
     drop(run);
     workers.join_next().await.unwrap().unwrap().unwrap();
 }

@@ -37,7 +37,8 @@ async fn a_stop_of_the_worker_itself_is_reported() {
     within(door.ready()).await.unwrap();
     door.stopper().stop(stop("worker 0 received SIGTERM", false));
     let stopped = within(door.stop_asked()).await;
-    let last = Final { stopped: Some(stopped), threads: 2, skew: None, fault: Some("core 1".to_owned()) };
+    let fault = Some("core 1".to_owned());
+    let last = Final { stopped: Some(stopped), threads: 2, skew: None, fault, load: Some(80_000_000) };
     let said = last.clone();
     let _finishing = tokio::spawn(async move { door.finish(said).await });
     let progress = operator.until(|progress| progress.gather.all_done()).await;
