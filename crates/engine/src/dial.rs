@@ -42,7 +42,7 @@ pub(crate) struct Dialed {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum DialError {
     /// The name did not resolve.
-    #[error("resolving {host}: {cause}")]
+    #[error("the name {host} does not resolve ({cause})")]
     Dns { host: String, cause: String },
     /// No address took the connection; the last one's cause.
     #[error("connecting to {address}: {cause}")]
@@ -169,6 +169,12 @@ mod tests {
     use rustix::io::Errno;
 
     use super::*;
+
+    #[test]
+    fn a_name_that_does_not_resolve_says_so() {
+        let error = DialError::Dns { host: "checkout.shop".to_owned(), cause: "no such host".to_owned() };
+        assert_eq!(error.to_string(), "the name checkout.shop does not resolve (no such host)");
+    }
 
     #[test]
     fn what_the_generator_ran_out_of_is_not_the_targets_fault() {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use hickory_resolver::config::{LookupIpStrategy, ResolverConfig};
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use hickory_resolver::net::{DnsError, NetError};
 use hickory_resolver::{ResolverBuilder, TokioResolver};
 use tokio::sync::OnceCell;
 
@@ -48,9 +49,26 @@ impl Resolver {
             return Ok(Arc::from([SocketAddr::new(ip, port)]));
         }
         let inner = self.inner.get_or_try_init(|| std::future::ready(build())).await?;
-        let found = inner.lookup_ip(host).await.map_err(|error| error.to_string())?;
+        let found = inner.lookup_ip(host).await.map_err(|error| words(&error))?;
         let addresses: Addresses = found.iter().map(|ip| SocketAddr::new(ip, port)).collect();
-        if addresses.is_empty() { Err("the name has no address".to_owned()) } else { Ok(addresses) }
+        if addresses.is_empty() { Err(NO_ADDRESS.to_owned()) } else { Ok(addresses) }
+    }
+}
+
+const NO_ADDRESS: &str = "it has no address";
+
+/// Why a name has no address, without what only the resolver knows it by.
+fn words(error: &NetError) -> String {
+    match error {
+        error if error.is_nx_domain() => "no such host".to_owned(),
+        error if error.is_no_records_found() => NO_ADDRESS.to_owned(),
+        NetError::Dns(DnsError::ResponseCode(code)) => {
+            format!("the name server answered: {}", code.to_str().to_lowercase())
+        }
+        NetError::Timeout => "no answer from the name server".to_owned(),
+        NetError::NoConnections => "no name server can be reached".to_owned(),
+        NetError::Io(cause) => format!("asking the name server: {cause}"),
+        other => other.to_string(),
     }
 }
 
@@ -119,20 +137,56 @@ mod tests {
         address
     }
 
-    #[test]
-    fn names_are_asked_of_the_name_server_for_every_connection_if_that_is_the_policy() {
-        let server = name_server();
+    /// A name server that answers every question with this code and no record.
+    fn name_server_without_names(code: u8) -> SocketAddr {
+        let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let address = socket.local_addr().unwrap();
+        std::thread::spawn(move || {
+            let mut query = [0; 512];
+            while let Ok((length, from)) = socket.recv_from(&mut query) {
+                let end = 12 + query[12..length].iter().position(|byte| *byte == 0).unwrap() + 5;
+                let mut answer = query[..2].to_vec();
+                answer.extend([0x81, 0x80 | code, 0, 1, 0, 0, 0, 0, 0, 0]);
+                answer.extend(&query[12..end]);
+                socket.send_to(&answer, from).unwrap();
+            }
+        });
+        address
+    }
+
+    /// What a resolver of that name server alone does in an event loop of the kind that cores have, since it spawns tasks on it.
+    fn asking<T>(server: SocketAddr, ask: impl AsyncFnOnce(&Resolver) -> T) -> T {
         let mut connection = ConnectionConfig::udp();
         connection.port = server.port();
         let server = NameServerConfig::new(server.ip(), true, vec![connection]);
-        // The kind of runtime that cores have, since the resolver spawns tasks on it.
         let mut runtime = tokio::runtime::Builder::new_current_thread();
         let runtime = runtime.enable_all().build_local(LocalOptions::default()).unwrap();
-        let found: Vec<IpAddr> = runtime.block_on(async {
+        runtime.block_on(async {
             let config = ResolverConfig::from_name_servers(vec![server]);
             let builder = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
             let resolver = Resolver::new(None);
             resolver.inner.set(with_options(builder).unwrap()).unwrap();
+            ask(&resolver).await
+        })
+    }
+
+    #[test]
+    fn why_a_name_does_not_resolve_is_said_in_words() {
+        for (code, expected) in [
+            (0, "it has no address"),
+            (2, "the name server answered: server failure"),
+            (3, "no such host"),
+            (5, "the name server answered: query refused"),
+        ] {
+            let server = name_server_without_names(code);
+            let error = asking(server, async |resolver| resolver.target("checkout.shop.", 80).await);
+            assert_eq!(error.unwrap_err(), expected);
+        }
+    }
+
+    #[test]
+    fn names_are_asked_of_the_name_server_for_every_connection_if_that_is_the_policy() {
+        let found: Vec<IpAddr> = asking(name_server(), async |resolver| {
             let mut found = Vec::new();
             for _ in 0..2 {
                 found.extend(resolver.target("shop.test.", 80).await.unwrap().iter().map(SocketAddr::ip));

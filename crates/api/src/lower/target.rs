@@ -52,7 +52,7 @@ pub(super) fn lower(spec: &LoadTestSpec, url_at: &'static str, open: bool, error
 }
 
 /// A URL as it may be shown.
-fn without_credentials(url: &str) -> String {
+pub(crate) fn without_credentials(url: &str) -> String {
     let start = url.find("://").map_or(0, |at| at + 3);
     let end = url[start..].find(['/', '?', '#']).map_or(url.len(), |at| start + at);
     match url[start..end].rfind('@') {

@@ -1,5 +1,6 @@
 //! Checks texts against the patterns of the CRDs, in words instead of regular expressions.
 
+use crate::lower::without_credentials;
 use crate::quantity::{bound, duration, rate, share};
 use crate::v1alpha1::patterns;
 use crate::{GoDuration, LatencyBound, Rate, Share, Statistic, StatusMatch};
@@ -13,6 +14,7 @@ pub(super) fn check(pattern: &str, text: &str) -> Option<String> {
         bound::STATISTIC => text.parse::<Statistic>().err(),
         bound::BOUND => text.parse::<LatencyBound>().err(),
         bound::STATUS => text.parse::<StatusMatch>().err(),
+        patterns::URL => return url(text),
         _ => {
             let (holds, wanted) = word(pattern, text)?;
             return (!holds).then(|| format!("{text:?} is not {wanted}"));
@@ -27,7 +29,6 @@ fn word(pattern: &str, text: &str) -> Option<(bool, &'static str)> {
     let ends = |allowed: fn(char) -> bool| text.starts_with(allowed) && text.ends_with(allowed);
     let plain = |c: char| c.is_ascii_alphanumeric();
     Some(match pattern {
-        patterns::URL => (is_url(text), "a URL such as http://checkout.shop:8080"),
         patterns::VARIABLE => (
             all(|c| c.is_ascii_alphanumeric() || c == '_') && !text.starts_with(|c: char| c.is_ascii_digit()),
             "a name of letters, digits and _ that does not begin with a digit",
@@ -54,11 +55,27 @@ fn word(pattern: &str, text: &str) -> Option<(bool, &'static str)> {
     })
 }
 
-fn is_url(text: &str) -> bool {
-    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
-    rest.is_some_and(|rest| {
-        !rest.is_empty() && !rest.starts_with(['/', '?', '#']) && !rest.contains(char::is_whitespace)
-    })
+/// What keeps a text from being a URL of a service. What its host and port must be is for `lower/target.rs`.
+fn url(text: &str) -> Option<String> {
+    let shown = without_credentials(text);
+    let wrong =
+        |what: &str| Some(format!("{shown:?} is not a URL such as http://checkout.shop:8080: {what}"));
+    if text.contains(char::is_whitespace) {
+        return wrong("it has a space or a line break in it; in a path, write a space as %20");
+    }
+    let Some((scheme, rest)) = text.split_once("://") else {
+        return wrong("it must begin with http:// or https://");
+    };
+    match scheme {
+        "http" | "https" if rest.is_empty() || rest.starts_with(['/', '?', '#']) => {
+            wrong("it has no host after ://")
+        }
+        "http" | "https" => None,
+        _ if ["http", "https"].contains(&&*scheme.to_ascii_lowercase()) => {
+            wrong(&format!("write {} in lower case", scheme.to_ascii_lowercase()))
+        }
+        _ => wrong("only http:// and https:// are spoken"),
+    }
 }
 
 fn is_quantity(text: &str) -> bool {
@@ -97,6 +114,23 @@ mod tests {
             // No pattern of ours matches a line end.
             assert!(check(&pattern, "\n").is_some(), "{pattern}");
         }
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_url_is_said() {
+        for (text, what) in [
+            ("HTTP://x", "write http in lower case"),
+            ("http://a/b c", "it has a space"),
+            ("a.b:80", "it must begin with http://"),
+            ("http:///x", "it has no host"),
+            ("ftp://a", "only http:// and https:// are spoken"),
+        ] {
+            let said = check(patterns::URL, text).unwrap();
+            assert!(said.starts_with(&format!("{text:?} is not a URL such as ")), "{said}");
+            assert!(said.contains(what), "{said}");
+        }
+        let said = check(patterns::URL, "HTTP://u:hunter2@a").unwrap();
+        assert!(!said.contains("hunter2"), "{said}");
     }
 
     #[test]
