@@ -10,7 +10,8 @@ use crate::support::*;
 #[test]
 fn every_user_keeps_one_connection() {
     let _shared = among_others();
-    let server = server(vec![Route::at("/")]);
+    // Slow enough that no user does the work of the others before they have begun.
+    let server = server(vec![Route { latency: Latency::Constant(5.0), ..Route::at("/") }]);
     let snapshot = run(a_few(server.addr(), 8, 200, get("/")));
     assert_eq!((totals(&snapshot).failed, snapshot.health.connections), (0, 8));
     assert_eq!(server.stats().connections.accepted, 8);

@@ -1,9 +1,10 @@
 //! Redirects: each hop is a request of the same name, and rules of method, body and credentials hold.
 
+use plimsoll_engine::Materials;
 use plimsoll_measure::ErrorClass;
 use plimsoll_plan::HttpVersion;
 use plimsoll_scenario::{Body, Field, HttpStep};
-use plimsoll_testbed::Route;
+use plimsoll_testbed::{Latency, Route};
 
 use crate::support::*;
 
@@ -57,8 +58,10 @@ fn a_response_that_still_redirects_at_the_limit_fails() {
 fn a_redirect_to_another_server_gets_a_connection_of_its_own() {
     let _shared = among_others();
     let other = server(vec![Route::at("/there")]);
-    let server = server(vec![to("/here", 302, &format!("{}/there", other.url()))]);
-    let snapshot = run(a_few(server.addr(), 2, 10, get("/here")));
+    // One core, and slow enough that both users begin before the work is done.
+    let here = to("/here", 302, &format!("{}/there", other.url()));
+    let server = server(vec![Route { latency: Latency::Constant(5.0), ..here }]);
+    let snapshot = run_with(a_few(server.addr(), 2, 10, get("/here")), Materials::default(), 1);
     let counts = totals(&snapshot);
     assert_eq!((counts.sent, counts.complete, counts.failed), (20, 20, 0));
     assert_eq!((server.stats().received(), other.stats().received()), (10, 10));
