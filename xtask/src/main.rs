@@ -111,7 +111,7 @@ struct GenerateArgs {
 
 #[derive(Args)]
 struct TestArgs {
-    /// Only formatting, lints and the tests that need no cluster: under a minute once built
+    /// Only formatting, lints, unit tests and suites that make no traffic: under a minute once built
     #[arg(long)]
     fast: bool,
     /// Leave the cluster up at the end
