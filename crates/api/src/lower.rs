@@ -24,6 +24,7 @@ use plimsoll_slo::Validity;
 use error::Errors;
 pub use error::LowerError;
 pub(crate) use shared::check_profile;
+pub use target::target_host;
 pub(crate) use target::without_credentials;
 
 use crate::v1alpha1::{LoadProfileSpec, LoadTest, LoadTestSpec, Overrides, Profile, ProfileRef};

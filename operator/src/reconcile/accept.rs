@@ -99,9 +99,11 @@ fn accept(observed: &Observed, resolved: &Resolved, policy: &Policy<'_>) -> Deci
         Err(error) => return ended::error(observed, Reason::InvalidReference, error.to_string()),
     };
     // What cannot be built is told now, before anything exists.
-    if let Err(error) =
-        plimsoll_manifests::build(&observed.run, resolved, spec_hash(observed), policy.settings)
-    {
+    let settings = policy.settings;
+    let built = frozen
+        .config_map(&observed.run, &settings.operator_ca_pem)
+        .and_then(|_| plimsoll_manifests::job(&observed.run, &frozen, settings));
+    if let Err(error) = built {
         return ended::error(observed, Reason::InvalidReference, error.to_string());
     }
     let workers = frozen.plan.workers;

@@ -300,23 +300,13 @@ async fn read_references(context: &Context, observed: &mut Observed) -> Result<(
     let url = overrides
         .and_then(|overrides| overrides.target.as_ref())
         .map_or(&test.spec.target.url, |target| &target.url);
-    if let Some(namespace) = limits::namespace_to_ask(host_of(url)) {
+    let host = plimsoll_api::target_host(url);
+    if let Some(namespace) = host.as_deref().and_then(limits::namespace_to_ask) {
         let namespaces: Api<Namespace> = Api::all(context.client.clone());
         let found = namespaces.get_opt(namespace).await.map_err(api("the namespace of the target"))?;
         observed.target_inside = found.is_some();
     }
     Ok(())
-}
-
-/// `shop.example` of `http://shop.example:8080/path`.
-fn host_of(url: &str) -> &str {
-    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-    match host.split_once(']') {
-        Some((address, _)) => address.trim_start_matches('['),
-        None => host.split_once(':').map_or(host, |(host, _)| host),
-    }
 }
 
 /// Reads the warnings about pods on their way, and about a Job that gets none. What cannot be read is only not told.

@@ -92,6 +92,12 @@ fn connections(connections: Option<&api::Connections>, open: bool) -> Connection
     }
 }
 
+/// Host of a target's URL, name or address without brackets, as a plan would have it; none if [`crate::lower`] refuses the URL.
+#[must_use]
+pub fn target_host(url: &str) -> Option<String> {
+    Url::parse(url).ok().map(|url| url.host)
+}
+
 #[derive(Debug, Default, PartialEq)]
 struct Url<'a> {
     scheme: &'a str,
