@@ -10,6 +10,7 @@ use anyhow::{Context, Result, anyhow};
 use serde_json::Value;
 use xtask::binaries::{self, Profile};
 use xtask::cluster::Cluster;
+use xtask::process::QUIET_PORTS;
 use xtask::{chart, process, report};
 
 /// The cluster with everything on it.
@@ -48,7 +49,7 @@ fn set_up() -> Result<Option<Stage>> {
     let folder = cluster.folder(&format!("e2e-{}", std::process::id()))?;
     std::fs::create_dir_all(&folder).with_context(|| format!("make {}", folder.display()))?;
     // Processes of tests run one after the other; a server of the last one may not be quite gone.
-    let first = 20_000 + u16::try_from(std::process::id() % 400).unwrap_or(0) * 100;
+    let first = QUIET_PORTS.start + u16::try_from(std::process::id() % 200).unwrap_or(0) * 100;
     Ok(Some(Stage { cluster, folder, programs, port: AtomicU16::new(first) }))
 }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::api::Api;
+use plane::operator::Operator;
 use plane::{HOME, PATIENCE, Space, Stage, able, block_on, spec, target, until};
 use plimsoll_api::v1alpha1::Verdict;
 use plimsoll_testbed::Testbed;
@@ -124,17 +125,22 @@ fn an_abort_survives_a_restart() {
     });
 }
 
+/// Two operators behind one address of the Service, the first of them leading.
+async fn pair(stage: &Stage) -> (Operator, Operator) {
+    // The Service does not exist yet when the operators are told its address.
+    let [port] = xtask::process::free_ports().unwrap();
+    let service = std::net::SocketAddr::from(([127, 0, 0, 1], port));
+    let first = stage.operator("first", &["--advertise", &service.to_string()]);
+    until("a leader", PATIENCE, async || leader(stage).await.filter(|name| name == "first")).await;
+    let second = stage.operator("second", &["--advertise", &service.to_string()]);
+    plane::balancer::balance(service, vec![first.sessions, second.sessions]).await;
+    (first, second)
+}
+
 #[test]
 fn the_leader_of_two_is_killed_and_the_other_takes_over() {
     alone("leaders", async |stage, space| {
-        // The Service does not exist yet when the operators are told its address.
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let service = listener.local_addr().unwrap();
-        drop(listener);
-        let mut first = stage.operator("first", &["--advertise", &service.to_string()]);
-        until("a leader", PATIENCE, async || leader(stage).await.filter(|name| name == "first")).await;
-        let second = stage.operator("second", &["--advertise", &service.to_string()]);
-        plane::balancer::balance(service, vec![first.sessions, second.sessions]).await;
+        let (mut first, _second) = pair(stage).await;
         let target = target();
         space.apply("web", spec(&target.url(), 4, 20, 2)).await;
         until("traffic", PATIENCE, async || (target.stats().received() > 200).then_some(())).await;
@@ -150,13 +156,7 @@ fn the_leader_of_two_is_killed_and_the_other_takes_over() {
 #[test]
 fn a_leader_that_ends_gives_its_lease_back() {
     alone("handover", async |stage, space| {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let service = listener.local_addr().unwrap();
-        drop(listener);
-        let mut first = stage.operator("first", &["--advertise", &service.to_string()]);
-        until("a leader", PATIENCE, async || leader(stage).await.filter(|name| name == "first")).await;
-        let second = stage.operator("second", &["--advertise", &service.to_string()]);
-        plane::balancer::balance(service, vec![first.sessions, second.sessions]).await;
+        let (mut first, _second) = pair(stage).await;
         let target = target();
         space.apply("web", spec(&target.url(), 4, 8, 2)).await;
         until("traffic", PATIENCE, async || (target.stats().received() > 200).then_some(())).await;

@@ -7,6 +7,7 @@ use std::io::Write;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -291,18 +292,27 @@ pub fn last_lines(log: &Path, count: usize) -> String {
     format!("{}\n(from {})", tail.join("\n"), log.display())
 }
 
-/// `N` TCP ports of the loopback address that nothing listens on. Another program may take one before the caller
-/// does: starting must be prepared to try again.
+/// Ports that the kernel gives to nobody by itself: below Linux' usual range for outgoing connections, so that none of those
+/// takes a port between its choice and its use.
+pub const QUIET_PORTS: std::ops::Range<u16> = 10_000..32_000;
+
+/// `N` TCP ports of the loopback address that nothing listens on, never the same twice in one process.
 ///
 /// # Errors
-/// If no socket can be had.
+/// If none is free.
 pub fn free_ports<const N: usize>() -> Result<[u16; N]> {
-    let mut listeners = Vec::with_capacity(N);
+    static ASKED: AtomicU32 = AtomicU32::new(0);
+    let count = u32::from(QUIET_PORTS.end - QUIET_PORTS.start);
+    // Processes that run at the same time begin far apart.
+    let first = std::process::id().wrapping_mul(97);
+    let next = || {
+        let offset = first.wrapping_add(ASKED.fetch_add(1, Ordering::Relaxed)) % count;
+        QUIET_PORTS.start + u16::try_from(offset).unwrap_or(0)
+    };
+    let is_free = |port: &u16| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok();
     let mut ports = [0; N];
     for port in &mut ports {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").context("find a free port")?;
-        *port = listener.local_addr()?.port();
-        listeners.push(listener);
+        *port = (0..count).map(|_| next()).find(is_free).context("find a free port")?;
     }
     Ok(ports)
 }
