@@ -8,7 +8,7 @@ use plimsoll_api::v1alpha1::Phase;
 use plimsoll_api::{Resolved, lower};
 use plimsoll_manifests::Frozen;
 use plimsoll_plan::RunId;
-use plimsoll_slo::Reason;
+use plimsoll_slo::{Reason, text};
 
 use super::decide::{Decision, Policy, Say, is_guarded, progress_of, stop_wanted};
 use super::ended;
@@ -115,7 +115,7 @@ fn accept(observed: &Observed, resolved: &Resolved, policy: &Policy<'_>) -> Deci
     let notices = resolved.notices.iter().map(|notice| format!("; {notice}")).collect::<String>();
     let note = format!(
         "{}, {}{notices}",
-        counted(workers, "worker"),
+        text::counted(workers.into(), "worker"),
         crate::waiting::span(Duration::from_nanos(frozen.plan.duration))
     );
     let say = Say::Now {
@@ -131,9 +131,4 @@ fn accept(observed: &Observed, resolved: &Resolved, policy: &Policy<'_>) -> Deci
         // The Job comes next: whatever becomes of it, the status tells that the run waits for it.
         again: Some(Duration::ZERO),
     }
-}
-
-/// `1 worker`, `3 workers`.
-pub(super) fn counted(count: u32, noun: &str) -> String {
-    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
 }

@@ -8,9 +8,8 @@ use k8s_openapi::jiff::Timestamp;
 use plimsoll_api::v1alpha1::Phase;
 use plimsoll_manifests::Frozen;
 use plimsoll_session::{FailureKind, Progress, StartFailure, WorkerState};
-use plimsoll_slo::Reason;
+use plimsoll_slo::{Reason, text};
 
-use super::accept::counted;
 use super::decide::{Decision, Policy, Say, is_guarded, progress_of, stop_wanted, tell};
 use super::ended;
 use super::observe::Observed;
@@ -93,7 +92,7 @@ pub(super) fn begin(
     progress: Progress,
     at: SystemTime,
 ) -> Decision {
-    let workers = counted(frozen.plan.workers, "worker");
+    let workers = text::counted(frozen.plan.workers.into(), "worker");
     let say =
         Say::Now { phase: Phase::Running, waiting: None, start: Some(at), progress: Box::new(progress) };
     let news = News::good("Started", format!("{workers} started together"));
