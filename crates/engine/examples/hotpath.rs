@@ -176,7 +176,7 @@ fn plan(ask: &Ask) -> Plan {
             requests: vec!["GET /".into()],
             windows: vec![window],
             segments: vec![(duration, WindowId(0))],
-            objectives: vec![],
+            ..Layout::default()
         },
     }
 }

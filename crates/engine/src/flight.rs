@@ -31,7 +31,7 @@ pub(crate) struct Flight<'c> {
 impl<'c> Flight<'c> {
     /// A request that its user begins now; it counts as asked for.
     pub(crate) fn begun(core: &'c Core, request: RequestId, now: u64) -> Self {
-        core.recorder().asked(now);
+        core.recorder().asked(now, false);
         Self::new(core, request, now, false)
     }
 
@@ -146,6 +146,9 @@ impl<'c> Flight<'c> {
             split: self.split,
             received: self.received,
             end,
+            scheduled: self.scheduled,
+            retry: false,
+            hook: false,
         });
     }
 }

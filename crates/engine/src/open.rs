@@ -144,7 +144,7 @@ fn count_due(core: &Core, desk: &Desk, schedule: &mut Peekable<Arrivals>, limite
         }
         schedule.next();
         desk.due.set(desk.due.get() + 1);
-        core.recorder().asked(next);
+        core.recorder().asked(next, true);
     }
 }
 

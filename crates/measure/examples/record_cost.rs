@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use plimsoll_measure::{
-    Bad, End, Histogram, Layout, Objective, Recorder, RequestId, Sample, Split, Window, WindowId,
+    Bad, End, Histogram, Layout, Objective, Population, Recorder, RequestId, Sample, Split, Window, WindowId,
 };
 
 const SAMPLES: usize = 4_000_000;
@@ -24,16 +24,27 @@ fn latencies() -> Vec<u64> {
 }
 
 fn layout() -> Layout {
-    let slower =
-        |nanos| Objective { request: None, window: None, bad: Bad::Slower { nanos, succeeded_only: false } };
+    let slower = |nanos| Objective {
+        population: Population::Requests,
+        request: None,
+        window: None,
+        bad: Bad::Slower { nanos, succeeded_only: false },
+    };
     Layout {
         requests: (0..10).map(|n| format!("GET /{n}")).collect(),
         windows: vec![Window { name: "main".into(), judged: true, spans: vec![(0, u64::MAX)] }],
         segments: vec![(u64::MAX, WindowId(0))],
+        metrics: Vec::new(),
+        hooks: None,
         objectives: vec![
             slower(5_000_000),
             slower(50_000_000),
-            Objective { request: None, window: None, bad: Bad::Failed { classes: Vec::new() } },
+            Objective {
+                population: Population::Requests,
+                request: None,
+                window: None,
+                bad: Bad::Failed { classes: Vec::new() },
+            },
         ],
     }
 }
@@ -57,7 +68,7 @@ fn main() {
     for (at, latency) in latencies.iter().cycle().copied().enumerate().take(SAMPLES) {
         let at = at as u64;
         let intended = at * 10_000;
-        recorder.asked(intended);
+        recorder.asked(intended, true);
         recorder.record(black_box(&Sample {
             request: RequestId((at % 10) as u16),
             intended,
@@ -67,6 +78,9 @@ fn main() {
             split: Split { first_byte: latency - 10_000, ..Split::default() },
             received: 512,
             end: End::Complete { status: 200, error: None },
+            scheduled: true,
+            retry: false,
+            hook: false,
         }));
         if at % 100_000 == 99_999 {
             black_box(recorder.take());

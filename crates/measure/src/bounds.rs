@@ -1,6 +1,10 @@
-//! Decides for every request which objectives it belongs to and whether it is bad for them. Precomputed for `recorder.rs`.
+//! Decides for every request, and every observation of a metric, which objectives it belongs to and whether it is bad for them.
+//! Precomputed for `recorder.rs`.
 
-use crate::{Bad, ErrorClass, Layout, ObjectiveCount, RequestId, Sample, WindowId};
+use crate::{
+    Bad, ErrorClass, Layout, MetricId, Objective, ObjectiveCount, Observation, Population, RequestId, Sample,
+    WindowId,
+};
 
 /// The objectives of each (request, window), ready for the hot path.
 #[derive(Debug)]
@@ -9,6 +13,8 @@ pub(crate) struct Bounds {
     rules: Vec<Rule>,
     /// One per (request, window), by request, then window: the objectives in whose scope it is.
     cells: Vec<Box<[usize]>>,
+    /// The same for each (metric, window).
+    metrics: Vec<Box<[usize]>>,
 }
 
 #[derive(Debug)]
@@ -24,6 +30,7 @@ enum Rule {
     Status {
         ranges: Box<[(u16, u16)]>,
     },
+    NotGood,
 }
 
 impl Bounds {
@@ -32,9 +39,12 @@ impl Bounds {
         let ids = |n: usize| (0..n).filter_map(|id| u16::try_from(id).ok());
         let cells = ids(layout.requests.len()).flat_map(|request| {
             ids(layout.windows.len())
-                .map(move |window| in_scope(layout, RequestId(request), WindowId(window)))
+                .map(move |window| of_request(layout, RequestId(request), WindowId(window)))
         });
-        Self { cells: cells.collect(), rules }
+        let metrics = ids(layout.metrics.len()).flat_map(|metric| {
+            ids(layout.windows.len()).map(move |window| of_metric(layout, MetricId(metric), WindowId(window)))
+        });
+        Self { cells: cells.collect(), metrics: metrics.collect(), rules }
     }
 
     /// Each objective that a sample of this cell counts for, and whether the sample is bad.
@@ -47,15 +57,41 @@ impl Bounds {
         let objectives = self.cells.get(cell).map_or(&[][..], |objectives| objectives);
         objectives.iter().filter_map(|at| Some((*at, self.rules.get(*at)?.is_bad(sample)?)))
     }
+
+    /// Each objective that an observation in this (metric, window) counts for, and whether it is bad.
+    pub(crate) fn judge_metric(
+        &self,
+        cell: usize,
+        seen: Observation,
+    ) -> impl Iterator<Item = (usize, bool)> + '_ {
+        let objectives = self.metrics.get(cell).map_or(&[][..], |objectives| objectives);
+        objectives.iter().filter_map(move |at| Some((*at, self.rules.get(*at)?.is_bad_of(seen)?)))
+    }
 }
 
-fn in_scope(layout: &Layout, request: RequestId, window: WindowId) -> Box<[usize]> {
+fn of_request(layout: &Layout, request: RequestId, window: WindowId) -> Box<[usize]> {
+    matching(layout, window, |objective| {
+        objective.population == Population::Requests && objective.request.is_none_or(|r| r == request)
+    })
+}
+
+fn of_metric(layout: &Layout, id: MetricId, window: WindowId) -> Box<[usize]> {
+    matching(layout, window, |objective| {
+        layout.metric(id).is_some_and(|metric| {
+            objective.population.has(id, metric.kind)
+                && objective.request.is_none_or(|request| metric.request == Some(request))
+        })
+    })
+}
+
+/// The objectives that count a window, and to which this applies.
+fn matching(layout: &Layout, window: WindowId, applies: impl Fn(&Objective) -> bool) -> Box<[usize]> {
+    let in_window = |objective: &Objective| match objective.window {
+        Some(only) => only == window,
+        None => layout.is_judged(window),
+    };
     let objectives = layout.objectives.iter().enumerate();
-    let matching = objectives.filter(|(_, objective)| {
-        objective.request.is_none_or(|r| r == request)
-            && objective.window.map_or_else(|| layout.is_judged(window), |w| w == window)
-    });
-    matching.map(|(at, _)| at).collect()
+    objectives.filter(|(_, o)| in_window(o) && applies(o)).map(|(at, _)| at).collect()
 }
 
 impl Rule {
@@ -69,6 +105,7 @@ impl Rule {
                 Self::Failed { classes: classes.iter().fold(0, |set, class| set | bit(*class)) }
             }
             Bad::Status { ranges } => Self::Status { ranges: ranges.as_slice().into() },
+            Bad::NotGood => Self::NotGood,
         }
     }
 
@@ -83,6 +120,19 @@ impl Rule {
             Self::Status { ranges } => Some(
                 status.is_some_and(|status| ranges.iter().any(|(from, to)| (*from..=*to).contains(&status))),
             ),
+            Self::NotGood => None,
+        }
+    }
+
+    /// As [`Self::is_bad`], of an observation.
+    fn is_bad_of(&self, seen: Observation) -> Option<bool> {
+        match (self, seen) {
+            (_, Observation::Add(_)) | (Self::Failed { .. } | Self::Status { .. }, _) => None,
+            (Self::NotGood, Observation::Good(good)) => Some(!good),
+            (Self::NotGood, seen) => Some(!matches!(seen, Observation::Done(_))),
+            (Self::Slower { nanos, .. }, Observation::Done(took)) => Some(took > *nanos),
+            (Self::Slower { succeeded_only: false, .. }, Observation::TimedOut) => Some(true),
+            (Self::Slower { .. }, _) => None,
         }
     }
 }

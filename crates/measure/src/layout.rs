@@ -1,8 +1,8 @@
-//! What is counted: request names, windows and objectives. Part of the plan; the recorder is built from it.
+//! What is counted: request names, metrics, windows and objectives. Part of the plan; the recorder is built from it.
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ErrorClass, RequestId, WindowId};
+use crate::{ErrorClass, MetricId, RequestId, WindowId};
 
 /// The names and counters of one run, the same in every worker.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -10,11 +10,17 @@ use crate::{ErrorClass, RequestId, WindowId};
 pub struct Layout {
     /// Request names; [`RequestId`] indexes it.
     pub requests: Vec<String>,
+    /// What is measured beside requests; [`MetricId`] indexes it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub metrics: Vec<Metric>,
     /// Windows by name; [`WindowId`] indexes it. Always holds the implicit `main`, and `warmup`, `cooldown` if there are any.
     pub windows: Vec<Window>,
+    /// The unjudged window of setup, teardown and timeline, if the run has any of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hooks: Option<WindowId>,
     /// Which window a moment belongs to: consecutive `(end in ns since start, window)`, the last one open-ended.
     pub segments: Vec<(u64, WindowId)>,
-    /// Counted per request in the worker, one pair of counters each.
+    /// Counted in the worker as it happens, one pair of counters each.
     pub objectives: Vec<Objective>,
 }
 
@@ -30,23 +36,88 @@ pub struct Window {
     pub spans: Vec<(u64, u64)>,
 }
 
-/// A pair of counters: requests in scope, and those of them that are bad.
+/// Something that scenarios measure beside their requests.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Metric {
+    /// Its name; a check and a fault may share theirs with those of other steps.
+    pub name: String,
+    /// What is counted.
+    pub kind: MetricKind,
+    /// The request whose step it belongs to, if it belongs to one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<RequestId>,
+}
+
+/// What a [`Metric`] counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum MetricKind {
+    /// A condition on responses or messages: how often it was judged, and how often it held.
+    Check,
+    /// Something that the scenario says of itself (`capture token`, `when`): only its failures are counted.
+    Fault,
+    /// A sum.
+    Counter,
+    /// How often something was true.
+    Rate,
+    /// Durations; with those beside them that did not come to a good end.
+    Trend,
+}
+
+/// A pair of counters: what is in scope, and how much of that is bad.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Objective {
-    /// Only this request; all when absent.
+    /// What is counted.
+    #[serde(default, skip_serializing_if = "Population::is_requests")]
+    pub population: Population,
+    /// Only this request, or what belongs to its step; all when absent.
     pub request: Option<RequestId>,
     /// Only this window; all judged windows when absent.
     pub window: Option<WindowId>,
-    /// What makes a request bad.
+    /// What makes one of them bad.
     pub bad: Bad,
 }
 
-/// What makes a request bad for an [`Objective`].
+/// What an [`Objective`] counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Population {
+    /// Requests.
+    #[default]
+    Requests,
+    /// Checks and faults.
+    Checks {
+        /// Only this check; all of them, and all faults, when absent.
+        check: Option<MetricId>,
+    },
+    /// What one metric observes.
+    Metric(MetricId),
+}
+
+impl Population {
+    fn is_requests(&self) -> bool {
+        *self == Self::Requests
+    }
+
+    /// Whether a metric belongs to it.
+    pub(crate) fn has(self, id: MetricId, kind: MetricKind) -> bool {
+        match self {
+            Self::Requests => false,
+            Self::Checks { check: Some(check) } => check == id,
+            Self::Checks { check: None } => matches!(kind, MetricKind::Check | MetricKind::Fault),
+            Self::Metric(metric) => metric == id,
+        }
+    }
+}
+
+/// What makes a request, or an observation of a metric, bad for an [`Objective`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Bad {
     /// Latency over `nanos`, or no complete response. With `succeeded_only`, failed requests are out of scope.
+    /// Of a trend: over `nanos`, or timed out; what failed is out of scope, and with `succeeded_only` what timed out, too.
     Slower {
         /// The bound; exactly the bound is good.
         nanos: u64,
@@ -63,6 +134,8 @@ pub enum Bad {
         /// The statuses.
         ranges: Vec<(u16, u16)>,
     },
+    /// Of a metric: a check that failed, a rate's false, a trend's failed or timed out.
+    NotGood,
 }
 
 impl Layout {
@@ -71,6 +144,12 @@ impl Layout {
     pub fn window_at(&self, nanos: u64) -> WindowId {
         let at = self.segments.partition_point(|(end, _)| *end <= nanos);
         self.segments.get(at).or(self.segments.last()).map_or(WindowId(0), |(_, w)| *w)
+    }
+
+    /// A metric, if there is one of this number.
+    #[must_use]
+    pub fn metric(&self, id: MetricId) -> Option<&Metric> {
+        self.metrics.get(usize::from(id.0))
     }
 
     /// Whether a window is judged; unknown windows are not.

@@ -5,9 +5,11 @@
 
 mod bounds;
 mod buckets;
+mod failures;
 mod histogram;
 mod layout;
 mod merge;
+mod meter;
 mod parts;
 mod percentile;
 mod rate;
@@ -18,12 +20,15 @@ mod series;
 mod snapshot;
 mod tally;
 
+pub use failures::{EXAMPLE_CHARS, FAILURE_GROUPS};
 pub use histogram::{Histogram, SCALE};
-pub use layout::{Bad, Layout, Objective, Window};
+pub use layout::{Bad, Layout, Metric, MetricKind, Objective, Population, Window};
 pub use parts::{HistogramError, HistogramParts};
 pub use percentile::{Percentile, rank};
 pub use rate::RATE_SECONDS;
 pub use recorder::Recorder;
-pub use sample::{End, ErrorClass, RequestId, Sample, Split, WindowId};
+pub use sample::{End, ErrorClass, MetricId, Observation, RequestId, Sample, Split, WindowId};
 pub use series::{coalesce, merge_series};
-pub use snapshot::{Cell, Counts, Health, ObjectiveCount, Second, Snapshot};
+pub use snapshot::{
+    Cell, Counts, Failure, Health, MetricCell, MetricTotal, ObjectiveCount, Second, Snapshot,
+};

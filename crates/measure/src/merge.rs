@@ -4,7 +4,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::{Cell, Counts, Health, ObjectiveCount, Snapshot, merge_series};
+use crate::{
+    Cell, Counts, Health, MetricCell, MetricTotal, ObjectiveCount, Snapshot, failures, merge_series,
+};
 
 impl Snapshot {
     /// Adds another measurement of the same layout.
@@ -18,6 +20,16 @@ impl Snapshot {
                 Err(at) => self.cells.insert(at, cell.clone()),
             }
         }
+        for cell in &other.metrics {
+            match self
+                .metrics
+                .binary_search_by_key(&(cell.metric, cell.window), |known| (known.metric, known.window))
+            {
+                Ok(at) => self.metrics[at].merge(cell),
+                Err(at) => self.metrics.insert(at, cell.clone()),
+            }
+        }
+        failures::merge(&mut self.failures, &other.failures);
         merge_objectives(&mut self.objectives, &other.objectives);
         merge_series(&mut self.series, &other.series);
         self.health.merge(&other.health);
@@ -37,6 +49,31 @@ impl Cell {
     }
 }
 
+impl MetricCell {
+    fn merge(&mut self, other: &Self) {
+        add([
+            (&mut self.count, other.count),
+            (&mut self.good, other.good),
+            (&mut self.sum, other.sum),
+            (&mut self.timed_out, other.timed_out),
+        ]);
+        self.histogram.merge(&other.histogram);
+    }
+}
+
+impl MetricTotal {
+    /// Adds what was observed in one more window.
+    pub fn add(&mut self, cell: &MetricCell) {
+        add([
+            (&mut self.count, cell.count),
+            (&mut self.good, cell.good),
+            (&mut self.sum, cell.sum),
+            (&mut self.timed_out, cell.timed_out),
+        ]);
+        self.histogram.merge(&cell.histogram);
+    }
+}
+
 impl Counts {
     /// Adds other counts.
     pub fn merge(&mut self, other: &Self) {
@@ -49,6 +86,7 @@ impl Counts {
             (&mut self.unsent, other.unsent),
             (&mut self.failed, other.failed),
             (&mut self.received, other.received),
+            (&mut self.retries, other.retries),
         ]);
         add_each(&mut self.classes, &other.classes);
         add_each(&mut self.statuses, &other.statuses);

@@ -1,14 +1,20 @@
 //! One core's recorder: samples in, snapshot deltas out.
 //!
-//! What is counted per (request, window) is in `tally.rs`, per second in `seconds.rs`, against objectives in `bounds.rs`.
+//! What is counted per (request, window) is in `tally.rs`, per second in `seconds.rs`, against objectives in `bounds.rs`; metrics
+//! are in `meter.rs`, causes of failures in `failures.rs`.
 
 use std::sync::Arc;
 
 use crate::bounds::Bounds;
 use crate::buckets::bucket_of;
+use crate::failures::Failures;
+use crate::meter::Meter;
 use crate::seconds::Seconds;
 use crate::tally::Tally;
-use crate::{Cell, End, Health, Layout, ObjectiveCount, RequestId, Sample, Snapshot, WindowId};
+use crate::{
+    Cell, End, ErrorClass, Health, Layout, MetricId, ObjectiveCount, Observation, RequestId, Sample,
+    Snapshot, WindowId,
+};
 
 /// Counts samples of one thread; not shared. Once every request name, window and latency range was seen, recording allocates nothing.
 #[derive(Debug)]
@@ -21,6 +27,8 @@ pub struct Recorder {
     bounds: Bounds,
     objectives: Vec<ObjectiveCount>,
     seconds: Seconds,
+    meter: Meter,
+    failures: Failures,
     health: Health,
 }
 
@@ -35,14 +43,16 @@ impl Recorder {
             bounds: Bounds::new(&layout),
             objectives: vec![ObjectiveCount::default(); layout.objectives.len()],
             seconds: Seconds::new(layout.objectives.len()),
+            meter: Meter::new(&layout),
+            failures: Failures::new(layout.requests.len()),
             health: Health::default(),
             layout,
         }
     }
 
-    /// Counts one request. A request that the layout does not have cannot come from its plan and is left out.
+    /// Counts one request. A request, or a window of hooks, that the layout does not have cannot come from its plan and is left out.
     pub fn record(&mut self, sample: &Sample) {
-        let window = self.layout.window_at(sample.intended);
+        let Some(window) = self.window(sample.intended, sample.hook) else { return };
         let (windows, at) = (self.layout.windows.len(), usize::from(window.0));
         let cell = usize::from(sample.request.0) * windows + at;
         let Some(tally) = self.tallies.get_mut(cell).filter(|_| at < windows) else { return };
@@ -51,15 +61,57 @@ impl Recorder {
         }
         let bucket = bucket_of(sample.latency);
         tally.record(sample, bucket);
+        if sample.hook {
+            return;
+        }
         let second = self.seconds.at(sample.intended);
         second.record(sample, bucket);
         for (objective, bad) in self.bounds.judge(cell, sample) {
             second.objectives[objective].count(bad);
             self.objectives[objective].count(bad);
         }
-        if self.layout.is_judged(window) {
+        if sample.scheduled && self.layout.is_judged(window) {
             self.deliver(sample);
         }
+    }
+
+    /// The window of a moment, or that of the hooks.
+    #[inline]
+    fn window(&self, at: u64, hook: bool) -> Option<WindowId> {
+        if hook { self.layout.hooks } else { Some(self.layout.window_at(at)) }
+    }
+
+    /// Counts an observation of a metric at a moment, nanoseconds since the start of the run; `hook` if setup, teardown or timeline
+    /// made it. A metric that the layout does not have is left out.
+    pub fn observe(&mut self, metric: MetricId, at: u64, hook: bool, what: Observation) {
+        let Some(window) = self.window(at, hook) else { return };
+        let Some(cell) = self.meter.observe(metric, window, what) else { return };
+        if hook {
+            return;
+        }
+        for (objective, bad) in self.bounds.judge_metric(cell, what) {
+            self.seconds.at(at).objectives[objective].count(bad);
+            self.objectives[objective].count(bad);
+        }
+    }
+
+    /// Counts the cause of a failed request that began at a moment, nanoseconds since the start of the run; the request itself is counted
+    /// by [`Recorder::record`]. `example` says what was wrong, and is asked for the first request of each cause only.
+    pub fn failed(
+        &mut self,
+        request: RequestId,
+        at: u64,
+        class: ErrorClass,
+        status: Option<u16>,
+        example: impl FnOnce() -> String,
+    ) {
+        self.failures.record((request, at), class, status, example);
+    }
+
+    /// Whether an example of a failure of this request is likely to be asked for: false once there are several of different causes.
+    #[must_use]
+    pub fn wants_example(&self, request: RequestId) -> bool {
+        self.failures.wants_example(request)
     }
 
     /// An attempt that the target refused (no connection, no TLS) was made in time: the generator delivered it. What was never tried was not.
@@ -72,11 +124,19 @@ impl Recorder {
         }
     }
 
-    /// Counts a request that was due (open model) or begun (closed) at a moment, for the series and for delivery.
-    pub fn asked(&mut self, intended: u64) {
+    /// Counts a request that was due (`scheduled`: it begins an arrival of the open model) or begun at a moment, for the series; a
+    /// scheduled one for delivery, too. Requests of hooks are not asked for.
+    pub fn asked(&mut self, intended: u64, scheduled: bool) {
         self.seconds.at(intended).asked += 1;
-        if self.layout.is_judged(self.layout.window_at(intended)) {
+        if scheduled && self.layout.is_judged(self.layout.window_at(intended)) {
             self.health.due += 1;
+        }
+    }
+
+    /// Counts an arrival as delivered that was begun and made no request, since its steps were left out.
+    pub fn served(&mut self, intended: u64) {
+        if self.layout.is_judged(self.layout.window_at(intended)) {
+            self.health.delivered += 1;
         }
     }
 
@@ -105,6 +165,8 @@ impl Recorder {
         let health = self.take_health();
         Snapshot {
             cells,
+            metrics: self.meter.take(),
+            failures: self.failures.take(),
             objectives: crate::bounds::take(&mut self.objectives),
             series: self.seconds.take(),
             health,

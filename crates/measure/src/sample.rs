@@ -1,4 +1,4 @@
-//! What the engine reports of one request. Recorded by `recorder.rs`.
+//! What the engine reports of one request, and of a metric. Recorded by `recorder.rs`.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,6 +6,11 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct RequestId(pub u16);
+
+/// Index into [`crate::Layout::metrics`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct MetricId(pub u16);
 
 /// Index into [`crate::Layout::windows`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -129,4 +134,25 @@ pub struct Sample {
     pub received: u64,
     /// How it ended.
     pub end: End,
+    /// It begins an arrival of the open model, so that its delivery and lateness are judged.
+    pub scheduled: bool,
+    /// It repeats a request that failed.
+    pub retry: bool,
+    /// It belongs to setup, teardown or timeline: recorded in [`crate::Layout::hooks`], in no series, no objective and no delivery.
+    pub hook: bool,
+}
+
+/// One observation of a metric.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Observation {
+    /// Check, Fault or Rate: whether it held. That a fault did not occur is not counted.
+    Good(bool),
+    /// Counter: the number is added.
+    Add(u64),
+    /// Trend: it took so many nanoseconds.
+    Done(u64),
+    /// Trend: it came to a bad end.
+    NotDone,
+    /// Trend: it came to no end in its time; over every bound.
+    TimedOut,
 }

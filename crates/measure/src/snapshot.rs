@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ErrorClass, Histogram, Layout, RequestId, WindowId};
+use crate::{ErrorClass, Histogram, Layout, MetricId, RequestId, WindowId};
 
 /// Everything measured in a stretch of time; two of them merge into the measurement of both.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -12,6 +12,13 @@ use crate::{ErrorClass, Histogram, Layout, RequestId, WindowId};
 pub struct Snapshot {
     /// One per (request, window) that saw anything, ordered by key.
     pub cells: Vec<Cell>,
+    /// One per (metric, window) that observed anything, ordered by key.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub metrics: Vec<MetricCell>,
+    /// Failed requests by cause, ordered by class, status and request; those without a class are last. At most [`crate::FAILURE_GROUPS`]
+    /// with a class.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub failures: Vec<Failure>,
     /// One per [`crate::Objective`] of the layout, or empty.
     pub objectives: Vec<ObjectiveCount>,
     /// By second of the intended start, ascending.
@@ -46,6 +53,67 @@ pub struct Cell {
     pub first_byte: Histogram,
 }
 
+/// What one metric observed in one window.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MetricCell {
+    /// Which metric.
+    pub metric: MetricId,
+    /// Which window.
+    pub window: WindowId,
+    /// Observations. Of a trend: everything that ended or timed out.
+    pub count: u64,
+    /// Those that held; of a trend, those that were done. 0 for a counter.
+    #[serde(default)]
+    pub good: u64,
+    /// Sum of a counter.
+    #[serde(default)]
+    pub sum: u64,
+    /// Of a trend: what came to no end in its time. `count - good - timed_out` came to a bad one.
+    #[serde(default)]
+    pub timed_out: u64,
+    /// How long it took what was done, of a trend.
+    #[serde(default)]
+    pub histogram: Histogram,
+}
+
+/// What one metric observed in a scope of windows; the fields are those of [`MetricCell`].
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct MetricTotal {
+    /// See [`MetricCell::count`].
+    pub count: u64,
+    /// See [`MetricCell::good`].
+    pub good: u64,
+    /// See [`MetricCell::sum`].
+    pub sum: u64,
+    /// See [`MetricCell::timed_out`].
+    pub timed_out: u64,
+    /// See [`MetricCell::histogram`].
+    pub histogram: Histogram,
+}
+
+/// Requests that failed of the same cause.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Failure {
+    /// Which request.
+    pub request: RequestId,
+    /// Why; absent for the sum of those causes that were too many to be told apart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub class: Option<ErrorClass>,
+    /// Status of the response, if there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// How many.
+    pub count: u64,
+    /// When the request of the example began, nanoseconds since the start of the run.
+    #[serde(default)]
+    pub at: u64,
+    /// What was wrong with the first of them, in words, at most [`crate::EXAMPLE_CHARS`] characters; empty if it is not known.
+    #[serde(default)]
+    pub example: String,
+}
+
 /// Counts of one cell. `complete + incomplete` is the latency population and the denominator of rates.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -70,6 +138,9 @@ pub struct Counts {
     pub statuses: BTreeMap<u16, u64>,
     /// Response bytes read.
     pub received: u64,
+    /// Requests that repeat a failed one.
+    #[serde(default)]
+    pub retries: u64,
 }
 
 /// One objective's counters.
@@ -108,7 +179,7 @@ pub struct Second {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Health {
-    /// Open model: sent minus intended, without opening a connection, of judged requests that were sent.
+    /// Open model: sent minus intended, without opening a connection, of judged requests that began an arrival and were sent.
     pub lateness: Histogram,
     /// Closed model: how late judged waits ended.
     pub waits: Histogram,
@@ -162,6 +233,18 @@ impl Snapshot {
         let mut merged = Histogram::new();
         self.select(layout, request, window).for_each(|cell| merged.merge(which(cell)));
         merged
+    }
+
+    /// What a metric observed in one window, or in all judged ones.
+    #[must_use]
+    pub fn metric(&self, layout: &Layout, metric: MetricId, window: Option<WindowId>) -> MetricTotal {
+        let in_scope = |cell: &&MetricCell| {
+            cell.metric == metric
+                && window.map_or_else(|| layout.is_judged(cell.window), |window| cell.window == window)
+        };
+        let mut total = MetricTotal::default();
+        self.metrics.iter().filter(in_scope).for_each(|cell| total.add(cell));
+        total
     }
 
     /// Counts of the whole run, warm-up and cool-down included (`summary.total`).

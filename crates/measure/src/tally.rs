@@ -37,6 +37,7 @@ impl Tally {
             self.counts.not_sent += 1;
         }
         self.counts.received += sample.received;
+        self.counts.retries += u64::from(sample.retry);
         match sample.end.status() {
             Some(status) => self.complete(sample, bucket, status, error.is_none()),
             None => self.incomplete(sample.end),

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use plimsoll_measure::{
-    Bad, Counts, End, ErrorClass, Layout, Objective, ObjectiveCount, Recorder, RequestId, Sample, Second,
-    Snapshot, Split, Window, WindowId, coalesce,
+    Bad, Counts, End, ErrorClass, Layout, Objective, ObjectiveCount, Population, Recorder, RequestId, Sample,
+    Second, Snapshot, Split, Window, WindowId, coalesce,
 };
 use proptest::prelude::*;
 
@@ -15,6 +15,7 @@ fn layout() -> Arc<Layout> {
     let window =
         |name: &str, judged, spans: &[_]| Window { name: name.into(), judged, spans: spans.to_vec() };
     let objective = |request: Option<u16>, window: Option<u16>, bad| Objective {
+        population: Population::Requests,
         request: request.map(RequestId),
         window: window.map(WindowId),
         bad,
@@ -27,6 +28,8 @@ fn layout() -> Arc<Layout> {
             window("warmup", false, &[]),
             window("burst", true, &[(6 * SECOND, 10 * SECOND)]),
         ],
+        metrics: Vec::new(),
+        hooks: None,
         segments: vec![(2 * SECOND, WindowId(1)), (6 * SECOND, WindowId(0)), (10 * SECOND, WindowId(2))],
         objectives: vec![
             objective(None, None, slower(false)),
@@ -52,6 +55,9 @@ fn sample(request: u16, intended: u64, latency: u64, end: End) -> Sample {
         split: Split { dns: 0, connect: latency / 20, tls: 0, first_byte: latency / 3 },
         received: 100,
         end,
+        scheduled: true,
+        retry: false,
+        hook: false,
     }
 }
 
@@ -76,7 +82,7 @@ fn any_sample() -> impl Strategy<Value = Sample> {
 
 fn record(recorder: &mut Recorder, samples: &[Sample]) {
     for sample in samples {
-        recorder.asked(sample.intended);
+        recorder.asked(sample.intended, sample.scheduled);
         recorder.record(sample);
     }
 }
@@ -97,6 +103,7 @@ fn bad(rule: &Bad, sample: &Sample) -> Option<bool> {
         Bad::Status { ranges } => {
             Some(status.is_some_and(|s| ranges.iter().any(|(a, b)| *a <= s && s <= *b)))
         }
+        Bad::NotGood => None,
     }
 }
 
@@ -204,6 +211,7 @@ fn each_end_is_counted_where_it_belongs() {
         .into(),
         statuses: [(200, 1), (503, 1)].into(),
         received: 600,
+        retries: 0,
     };
     assert_eq!(counts, expected);
     assert_eq!(snapshot.counts(&layout(), None, None).requests(), 7, "the judged part");
@@ -223,7 +231,7 @@ fn each_end_is_counted_where_it_belongs() {
 #[test]
 fn a_request_belongs_to_the_second_of_its_intended_start() {
     let mut recorder = Recorder::new(layout());
-    recorder.asked(2 * SECOND);
+    recorder.asked(2 * SECOND, true);
     assert_eq!(recorder.take().series.len(), 1);
     record(&mut recorder, &[sample(0, 9 * SECOND, 5, ok(200))]);
     recorder.record(&sample(0, 2 * SECOND + 1, 7 * SECOND, ok(200)));

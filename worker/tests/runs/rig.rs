@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
-use plimsoll_measure::{Bad, Layout, Objective, RATE_SECONDS, Window, WindowId};
+use plimsoll_measure::{Bad, Layout, Objective, Population, RATE_SECONDS, Window, WindowId};
 use plimsoll_plan::{
     Connections, ConnectionsPer, Distribution, HttpVersion, Load, PLAN_VERSION, Plan, Preflight, Ramp, RunId,
     Target,
@@ -36,10 +36,12 @@ pub(crate) fn plan(target: SocketAddr, rate: u64, seconds: u64, workers: u32) ->
         windows: vec![Window { name: "main".to_owned(), judged: true, spans: vec![(0, duration)] }],
         segments: vec![(u64::MAX, WindowId(0))],
         objectives: vec![Objective {
+            population: Population::Requests,
             request: None,
             window: None,
             bad: Bad::Slower { nanos: SECOND, succeeded_only: false },
         }],
+        ..Layout::default()
     };
     let step = HttpStep {
         request: 0,

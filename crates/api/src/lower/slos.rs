@@ -1,6 +1,6 @@
 //! SLOs of profile, test and run to what is judged, and to the counters that workers keep for it.
 
-use plimsoll_measure::{Bad, ErrorClass, Layout, Objective, RequestId, WindowId};
+use plimsoll_measure::{Bad, ErrorClass, Layout, Objective, Population, RequestId, WindowId};
 use plimsoll_slo::{Kind, Slo};
 
 use super::error::Errors;
@@ -48,7 +48,7 @@ pub(super) fn lower(slos: &[Written], layout: &mut Layout, errors: &mut Errors) 
                 format!("a miss of severity {severity:?} stops no run: remove abort, or make it Error");
             errors.add(format!("{at}.abort"), message);
         }
-        let objective = bad.map(|bad| objective(Objective { request, window, bad }, layout));
+        let objective = bad.map(|bad| objective(Objective { population: Population::Requests, request, window, bad }, layout));
         lowered.push(Slo {
             name: slo.name.clone(),
             severity,

@@ -106,7 +106,7 @@ pub(crate) fn plan(address: SocketAddr, load: Load, duration: u64, steps: Vec<St
             requests,
             windows: vec![Window { name: "main".into(), judged: true, spans: vec![(0, duration)] }],
             segments: vec![(duration, WindowId(0))],
-            objectives: vec![],
+            ..Layout::default()
         },
     }
 }
