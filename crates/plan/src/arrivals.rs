@@ -4,45 +4,41 @@
 use plimsoll_scenario::{Rng, Sequence, Stream};
 
 use crate::curve::{ARRIVAL, Curve, Piece};
-use crate::{Distribution, Load, Plan, Share};
+use crate::{Distribution, GroupShare, Load, LoadGroup};
 
 /// Something to be begun at a time, whatever the target does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Arrival {
     /// When it is due, in nanoseconds since the start of the run; rounded down.
     pub at: u64,
-    /// Its number among all arrivals of the run.
+    /// Its number among all members of the run.
     pub number: u64,
-    /// Index of its scenario in the plan.
+    /// Index of its scenario in the plan's script.
     pub scenario: usize,
 }
 
-impl Plan {
-    /// Arrivals per [`RATE_SECONDS`](plimsoll_measure::RATE_SECONDS) asked for at a moment; 0 from the end on, and in the closed model.
+impl LoadGroup {
+    /// Arrivals per [`RATE_SECONDS`](plimsoll_measure::RATE_SECONDS) asked for at a moment of the run; 0 before its start, from its end
+    /// on, and in the closed model.
     #[must_use]
     pub fn rate_at(&self, at: u64) -> u64 {
-        match self.load {
-            Load::Open { .. } => {
+        match (&self.load, at.checked_sub(self.start)) {
+            (Load::Open { .. }, Some(at)) => {
                 let (value, of) = self.curve().value(at);
                 u64::try_from(value / of).unwrap_or(u64::MAX)
             }
-            Load::Closed { .. } => 0,
+            _ => 0,
         }
     }
 
-    /// Arrivals due before a moment, over all workers: exact for a uniform load, the mean of a Poisson one; 0 in the closed model.
+    /// Arrivals due before a moment of the run, over all workers: exact for a uniform load, the mean of a Poisson one; 0 in the closed
+    /// model.
     #[must_use]
     pub fn arrivals_before(&self, at: u64) -> u64 {
-        match self.load {
-            Load::Open { .. } => count(self.curve().area_until(at)),
-            Load::Closed { .. } => 0,
+        match (&self.load, at.checked_sub(self.start)) {
+            (Load::Open { .. }, Some(at)) => count(self.curve().area_until(at)),
+            _ => 0,
         }
-    }
-
-    /// Arrivals of the whole run, as [`Plan::arrivals_before`] its end.
-    #[must_use]
-    pub fn total_arrivals(&self) -> u64 {
-        self.arrivals_before(self.duration)
     }
 }
 
@@ -51,28 +47,29 @@ fn count(area: u128) -> u64 {
     u64::try_from(area.div_ceil(ARRIVAL)).unwrap_or(u64::MAX)
 }
 
-impl Share {
-    /// This share's arrivals, in order of time; none in the closed model.
+impl GroupShare {
+    /// This part's arrivals, in order of time; none in the closed model.
     #[must_use]
     pub fn arrivals(&self) -> Arrivals {
-        let (plan, stride) = (&self.plan, self.stride);
+        let (group, stride) = (self.group(), self.stride);
         let step = stride.step.max(1);
         let gap = u128::from(step) * ARRIVAL;
-        let (curve, gaps) = match plan.load {
+        let (curve, gaps) = match group.load {
             Load::Closed { .. } => (Curve::new(&[], 0), Gaps::Equal { gap, steps: 0, rest: 0 }),
             Load::Open { distribution: Distribution::Uniform, .. } => {
-                (plan.curve(), Gaps::Equal { gap, steps: 0, rest: 0 })
+                (group.curve(), Gaps::Equal { gap, steps: 0, rest: 0 })
             }
             Load::Open { distribution: Distribution::Poisson, .. } => {
-                let lane = (step << 32) | (stride.offset & 0xffff_ffff);
-                (
-                    plan.curve(),
-                    Gaps::Exponential { mean: gap as f64, rng: Rng::new(plan.seed, Stream::Gaps, lane) },
-                )
+                let lane = ((self.index as u64) << 56) ^ (step << 32) ^ (stride.offset & 0xffff_ffff);
+                let rng = Rng::new(self.plan.seed, Stream::Gaps, lane);
+                (group.curve(), Gaps::Exponential { mean: gap as f64, rng })
             }
         };
         Arrivals {
-            sequence: Sequence::new(&plan.weights()),
+            sequence: self.plan.sequence(group),
+            scenarios: group.scenarios.clone(),
+            start: group.start,
+            first: self.first,
             curve,
             gaps,
             number: stride.offset,
@@ -85,13 +82,19 @@ impl Share {
     }
 }
 
-/// The arrivals of one share, computed as they are asked for.
+/// The arrivals of one part of a load, computed as they are asked for.
 #[derive(Clone, Debug)]
 pub struct Arrivals {
     sequence: Sequence,
+    /// What the sequence gives places in.
+    scenarios: Vec<usize>,
+    /// When the load starts.
+    start: u64,
+    /// Number of its first member.
+    first: u64,
     curve: Curve,
     gaps: Gaps,
-    /// Of the next arrival.
+    /// Of the next arrival, from the first one of the load.
     number: u64,
     step: u64,
     /// Where the last arrival lies in the area under the curve.
@@ -139,12 +142,13 @@ impl Iterator for Arrivals {
         let at = self.advance()?;
         let number = self.number;
         self.number += self.step;
-        Some(Arrival { at, number, scenario: self.sequence.of(number) })
+        let scenario = self.scenarios.get(self.sequence.of(number)).copied().unwrap_or_default();
+        Some(Arrival { at: self.start + at, number: self.first + number, scenario })
     }
 }
 
 impl Arrivals {
-    /// When the next arrival is due. Within a constant rate equal gaps cost two additions, exponential ones a division.
+    /// When the next arrival is due, from the start of the load. Within a constant rate equal gaps cost two additions, exponential ones a division.
     #[inline]
     fn advance(&mut self) -> Option<u64> {
         let gap = match &mut self.gaps {
@@ -226,10 +230,11 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::fixtures::{PER_SECOND, SECOND, open, ramp, ramps, whole};
+    use crate::Plan;
+    use crate::fixtures::{PER_SECOND, SECOND, arrivals, both, open, ramp, ramps, whole};
 
     fn times(plan: &Plan) -> Vec<u64> {
-        whole(plan).arrivals().map(|a| a.at).collect()
+        arrivals(plan).iter().map(|a| a.at).collect()
     }
 
     #[test]
@@ -312,6 +317,19 @@ mod tests {
         assert_ne!(first, times(&plan));
     }
 
+    #[test]
+    fn two_poisson_loads_do_not_share_their_gaps() {
+        let rate = 100 * PER_SECOND;
+        let one = open(vec![ramp(SECOND, rate, rate)], SECOND, Distribution::Poisson);
+        let plan = both(&one, &one, SECOND);
+        let of = |index: usize| -> Vec<u64> {
+            let part = whole(&plan).groups().nth(index).unwrap();
+            part.arrivals().map(|a| a.at - part.group().start).collect()
+        };
+        assert_ne!(of(0), of(1));
+        assert_eq!(of(0), times(&one));
+    }
+
     /// Twice the area up to a moment, in floating point and by itself: the definition.
     fn area(load: &[crate::Ramp], end: u64, at: f64) -> f64 {
         let mut start = 0.0;
@@ -336,7 +354,7 @@ mod tests {
             let plan = open(load.clone(), end, Distribution::Uniform);
             let mut last = 0;
             let mut seen = 0;
-            for arrival in whole(&plan).arrivals() {
+            for arrival in arrivals(&plan) {
                 prop_assert!(arrival.at >= last && arrival.at < end);
                 last = arrival.at;
                 let place = arrival.number as f64 * ARRIVAL as f64;
@@ -355,7 +373,8 @@ mod tests {
             let end = load.iter().map(|r| r.duration).sum::<u64>().max(1);
             let mut share = whole(&open(load, end, Distribution::Poisson));
             share.stride = crate::Stride { offset, step: 8 };
-            let arrivals: Vec<_> = share.arrivals().take(5000).collect();
+            let part = share.groups().next().unwrap();
+            let arrivals: Vec<_> = part.arrivals().take(5000).collect();
             prop_assert!(arrivals.windows(2).all(|w| w[0].at <= w[1].at && w[0].number + 8 == w[1].number));
             prop_assert!(arrivals.iter().all(|a| a.at < end));
         }

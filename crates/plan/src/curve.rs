@@ -3,7 +3,7 @@
 
 use plimsoll_measure::RATE_SECONDS;
 
-use crate::{Load, Plan, Ramp};
+use crate::{Load, LoadGroup, Ramp};
 
 /// One arrival, in the units of [`Curve::area`]: a rate counts arrivals per [`RATE_SECONDS`], areas are in nanoseconds, and they are
 /// doubled, so that the area under a ramp is an integer.
@@ -41,7 +41,8 @@ pub(crate) struct Piece {
     pub(crate) before: u128,
 }
 
-impl Plan {
+impl LoadGroup {
+    /// The load over time, from the group's start on.
     pub(crate) fn curve(&self) -> Curve {
         match &self.load {
             Load::Closed { users } => Curve::new(users, self.duration),

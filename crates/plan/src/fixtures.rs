@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use plimsoll_measure::Layout;
-use plimsoll_scenario::{Action, Body, HttpStep, Scenario, Step};
+use plimsoll_scenario::{Action, Body, HttpStep, Scenario, Script, Step, StepAction};
 use proptest::prelude::*;
 
 use crate::{
-    Connections, ConnectionsPer, Distribution, HttpVersion, Load, PLAN_VERSION, Plan, Preflight, Ramp, RunId,
-    Share, Stride, Target,
+    Arrival, Connections, ConnectionsPer, Distribution, HttpVersion, Load, LoadGroup, PLAN_VERSION, Plan,
+    Preflight, Ramp, RunId, Share, Stride, Target, UserLife,
 };
 
 pub(crate) const SECOND: u64 = 1_000_000_000;
@@ -30,6 +30,43 @@ pub(crate) fn closed(users: Vec<Ramp>, duration: u64) -> Plan {
 
 pub(crate) fn open(rate: Vec<Ramp>, duration: u64, distribution: Distribution) -> Plan {
     plan(Load::Open { rate, distribution, max_in_flight: 10_000 }, duration)
+}
+
+/// The loads of one plan, and those of another that starts so much later.
+pub(crate) fn both(first: &Plan, second: &Plan, later: u64) -> Plan {
+    let mut plan = first.clone();
+    let moved = |group: &LoadGroup| LoadGroup { start: group.start + later, ..group.clone() };
+    plan.loads.extend(second.loads.iter().map(moved));
+    plan.duration = plan.loads.iter().map(LoadGroup::end).max().unwrap_or(0);
+    plan
+}
+
+/// Plans of up to four closed loads, some of one scenario only.
+pub(crate) fn groups(most: u64) -> impl Strategy<Value = Plan> {
+    let scenarios = prop::sample::select(vec![vec![0], vec![1], vec![0, 1], vec![1, 0]]);
+    let group = (ramps(most), 1_u64..2000, 0_u64..2000, scenarios);
+    prop::collection::vec(group, 1..5).prop_map(|groups| {
+        let one = |(ramps, duration, start, scenarios): (Vec<Ramp>, u64, u64, Vec<usize>)| {
+            let mut plan = closed(ramps, duration);
+            plan.loads[0].start = start;
+            plan.loads[0].scenarios = scenarios;
+            plan
+        };
+        let mut plans = groups.into_iter().map(one);
+        let mut first = plans.next().unwrap();
+        first.duration = first.loads[0].end();
+        plans.fold(first, |all, plan| both(&all, &plan, 0))
+    })
+}
+
+/// All users of a plan.
+pub(crate) fn users(plan: &Plan) -> Vec<UserLife> {
+    whole(plan).groups().flat_map(|part| part.users()).collect()
+}
+
+/// All arrivals of a plan, load by load.
+pub(crate) fn arrivals(plan: &Plan) -> Vec<Arrival> {
+    whole(plan).groups().flat_map(|part| part.arrivals()).collect()
 }
 
 /// The plan as one share.
@@ -61,12 +98,17 @@ fn plan(load: Load, duration: u64) -> Plan {
             headers: vec![],
         },
         vars: vec![],
-        load,
+        script: Script { scenarios: vec![scenario("first", 5), scenario("second", 2)], ..Script::default() },
+        loads: vec![LoadGroup {
+            load,
+            start: 0,
+            duration,
+            graceful_ramp_down: 0,
+            iterations: None,
+            scenarios: vec![0, 1],
+        }],
         duration,
         graceful_stop: 0,
-        graceful_ramp_down: 0,
-        iterations: None,
-        scenarios: vec![scenario("first", 5), scenario("second", 2)],
         layout: Layout { requests: vec!["GET /".into()], ..Layout::default() },
     }
 }
@@ -81,6 +123,7 @@ fn scenario(name: &str, weight: u32) -> Scenario {
         headers: vec![],
         body: Body::Empty,
         expect: vec![(200, 399)],
+        that: None,
         timeout: SECOND,
         redirects: 0,
     };
@@ -88,6 +131,12 @@ fn scenario(name: &str, weight: u32) -> Scenario {
         name: name.into(),
         weight,
         wait: None,
-        action: Action::Steps(vec![Step::Http(Box::new(step))]),
+        state: vec![],
+        on_start: vec![],
+        on_stop: vec![],
+        action: Action::Steps(vec![Step::new(
+            "spec.scenarios[0].steps[0]",
+            StepAction::Http(Box::new(step)),
+        )]),
     }
 }

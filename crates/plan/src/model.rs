@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use plimsoll_measure::Layout;
-use plimsoll_scenario::{Field, Scenario, Var};
+use plimsoll_scenario::{Field, Script, Var};
 use serde::{Deserialize, Serialize};
 
 /// Version of the plan's format; a worker refuses a newer one.
-pub const PLAN_VERSION: u32 = 1;
+pub const PLAN_VERSION: u32 = 2;
 
 /// A resolved run. All times are nanoseconds since the start of the run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -25,18 +25,14 @@ pub struct Plan {
     pub target: Target,
     /// Run constants.
     pub vars: Vec<Var>,
-    /// The load over time.
-    pub load: Load,
-    /// No new work starts at or after this.
+    /// What virtual users do, and what is done once per run.
+    pub script: Script,
+    /// The loads; several go on side by side or one after the other. Never empty.
+    pub loads: Vec<LoadGroup>,
+    /// When the last of them ends: no new work starts at or after this.
     pub duration: u64,
-    /// How long work in flight may go on after `duration`.
+    /// How long work in flight may go on after its load has ended.
     pub graceful_stop: u64,
-    /// How long a user that a ramp retires may finish its iteration; then it is interrupted.
-    pub graceful_ramp_down: u64,
-    /// Iterations over all users of the run; the run ends when they are done.
-    pub iterations: Option<u64>,
-    /// What virtual users do; never empty.
-    pub scenarios: Vec<Scenario>,
     /// Names and counters.
     pub layout: Layout,
 }
@@ -53,7 +49,25 @@ pub struct RunId {
     pub name: String,
 }
 
-/// The load over time.
+/// A load and the scenarios that share it: its users or arrivals are dealt out to them by their weights.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LoadGroup {
+    /// The load over time, from `start` on.
+    pub load: Load,
+    /// When it starts, in nanoseconds since the start of the run.
+    pub start: u64,
+    /// How long it takes: no new work of it starts at or after [`LoadGroup::end`].
+    pub duration: u64,
+    /// How long a user that a ramp retires may finish its iteration; then it is interrupted.
+    pub graceful_ramp_down: u64,
+    /// Iterations over all its members; the load ends when they are done.
+    pub iterations: Option<u64>,
+    /// Indexes into the script's scenarios; never empty.
+    pub scenarios: Vec<usize>,
+}
+
+/// The load over time, counted from the start of its group.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Load {
@@ -193,7 +207,21 @@ pub struct Share {
     pub stride: Stride,
 }
 
-/// Takes the members `offset, offset + step, …` of any sequence of the run (users, arrivals).
+/// One worker's (or one core's) part of one load of a plan. Members are numbered over the whole run; this part has those whose number
+/// is a member of the share's stride.
+#[derive(Clone, Debug)]
+pub struct GroupShare {
+    /// The whole plan.
+    pub plan: Arc<Plan>,
+    /// Which of its loads.
+    pub index: usize,
+    /// Number of the load's first member.
+    pub first: u64,
+    /// Which members are its own, counted from the first one of the load.
+    pub stride: Stride,
+}
+
+/// Takes the members `offset, offset + step, …` of any sequence of the run (users, arrivals, rows).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stride {
     /// First member.
@@ -205,14 +233,13 @@ pub struct Stride {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixtures::{SECOND, closed, open, ramp};
+    use crate::fixtures::{SECOND, both, closed, open, ramp};
 
     #[test]
     fn a_plan_survives_its_config_map() {
-        for plan in [
-            closed(vec![ramp(u64::MAX, 0, 4)], SECOND),
-            open(vec![ramp(SECOND, 9, 9)], SECOND, Distribution::Poisson),
-        ] {
+        let users = closed(vec![ramp(u64::MAX, 0, 4)], SECOND);
+        let arrivals = open(vec![ramp(SECOND, 9, 9)], SECOND, Distribution::Poisson);
+        for plan in [both(&users, &arrivals, 7), users, arrivals] {
             let text = serde_json::to_string(&plan).unwrap();
             assert_eq!(serde_json::from_str::<Plan>(&text).unwrap(), plan);
         }
