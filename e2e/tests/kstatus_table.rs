@@ -85,6 +85,7 @@ fn a_run_that_passed_is_current_and_every_other_failed() -> Result<()> {
                 Reason::PolicyDenied,
                 Reason::InvalidReference,
                 Reason::DataDiffers,
+                Reason::SetupFailed,
             ],
         ),
     ];

@@ -70,7 +70,7 @@ pub fn phase_reason(phase: Phase) -> &'static str {
 /// Passed True: SLOsMet, PassedWithWarnings. Passed False: SLOMissed, SLOAborted, and WorkerLost where `validity.onWorkerLoss` is Fail.
 /// Passed Unknown, the run is Inconclusive: TooFewSamples, NoData, GeneratorSaturated, RateNotDelivered, StartSkewed, WorkerLost,
 /// NotJudged, Cancelled, Superseded, DeadlineExceeded. Passed Unknown, the run is an Error: StartTimeout, TargetUnreachable,
-/// PolicyDenied, InvalidReference, DataDiffers.
+/// PolicyDenied, InvalidReference, DataDiffers, SetupFailed.
 #[must_use]
 pub fn verdict_reason(reason: plimsoll_slo::Reason) -> &'static str {
     use plimsoll_slo::Reason;
@@ -94,6 +94,7 @@ pub fn verdict_reason(reason: plimsoll_slo::Reason) -> &'static str {
         Reason::PolicyDenied => "PolicyDenied",
         Reason::InvalidReference => "InvalidReference",
         Reason::DataDiffers => "DataDiffers",
+        Reason::SetupFailed => "SetupFailed",
     }
 }
 

@@ -77,10 +77,8 @@ fn of_request(layout: &Layout, request: RequestId, window: WindowId) -> Box<[usi
 
 fn of_metric(layout: &Layout, id: MetricId, window: WindowId) -> Box<[usize]> {
     matching(layout, window, |objective| {
-        layout.metric(id).is_some_and(|metric| {
-            objective.population.has(id, metric.kind)
-                && objective.request.is_none_or(|request| metric.request == Some(request))
-        })
+        let belongs = |request| layout.metric(id).is_some_and(|metric| metric.request == Some(request));
+        objective.population.has(id, layout) && objective.request.is_none_or(belongs)
     })
 }
 

@@ -89,7 +89,7 @@ pub enum Population {
     Requests,
     /// Checks and faults.
     Checks {
-        /// Only this check; all of them, and all faults, when absent.
+        /// Only checks of this one's name; all of them, and all faults, when absent.
         check: Option<MetricId>,
     },
     /// What one metric observes.
@@ -101,12 +101,16 @@ impl Population {
         *self == Self::Requests
     }
 
-    /// Whether a metric belongs to it.
-    pub(crate) fn has(self, id: MetricId, kind: MetricKind) -> bool {
+    /// Whether a metric of the layout belongs to it.
+    pub(crate) fn has(self, id: MetricId, layout: &Layout) -> bool {
+        let Some(metric) = layout.metric(id) else { return false };
+        let is_check = matches!(metric.kind, MetricKind::Check | MetricKind::Fault);
         match self {
             Self::Requests => false,
-            Self::Checks { check: Some(check) } => check == id,
-            Self::Checks { check: None } => matches!(kind, MetricKind::Check | MetricKind::Fault),
+            Self::Checks { check: Some(check) } => {
+                is_check && layout.metric(check).is_some_and(|check| check.name == metric.name)
+            }
+            Self::Checks { check: None } => is_check,
             Self::Metric(metric) => metric == id,
         }
     }

@@ -16,9 +16,8 @@ const SECOND: u64 = 1_000_000_000;
 pub(crate) fn drift(slo: &Slo, stat: Stat, at_most: u64, evidence: &Evidence) -> Finding {
     let allowed = text::share_exact(at_most);
     let bound = format!("≤ {allowed} of the first tenth");
-    if slo.request.is_some() {
-        let why =
-            "the series does not tell requests apart: judge the drift of all of them, without `request`";
+    if slo.request.is_some() || slo.metric.is_some() {
+        let why = "the series tells neither requests nor metrics apart: judge the drift of all requests, without `request` and `metric`";
         return Draft::new(slo, bound, 0).unknown((Reason::NoData, why.to_owned()));
     }
     let tenth = first_tenth(slo, evidence);

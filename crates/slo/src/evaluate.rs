@@ -2,7 +2,7 @@
 
 use crate::rates::Limits;
 use crate::scope::{Evidence, Finding};
-use crate::{Kind, Slo, Stat, drift, latency, query, rates, recovery};
+use crate::{Kind, Slo, Stat, drift, latency, metrics, query, rates, recovery};
 
 /// What one SLO comes to.
 pub(crate) fn evaluate(slo: &Slo, evidence: &Evidence) -> Finding {
@@ -28,6 +28,17 @@ pub(crate) fn evaluate(slo: &Slo, evidence: &Evidence) -> Finding {
         }
         Kind::Throughput { at_least, at_most } => {
             rates::throughput(slo, Limits { at_most: *at_most, at_least: *at_least }, evidence)
+        }
+        Kind::CheckRate { at_least } => {
+            let limits = Limits { at_most: None, at_least: Some(*at_least) };
+            metrics::good_share(slo, limits, &metrics::CHECKS, evidence)
+        }
+        Kind::MetricRate { at_least, at_most } => {
+            let limits = Limits { at_most: *at_most, at_least: *at_least };
+            metrics::good_share(slo, limits, metrics::words(slo, evidence), evidence)
+        }
+        Kind::MetricCount { at_least, at_most } => {
+            metrics::count(slo, Limits { at_most: *at_most, at_least: *at_least }, evidence)
         }
         Kind::Prometheus { at_most, at_least, unit } => {
             query::query(slo, (*at_most, *at_least), unit.as_deref(), evidence)

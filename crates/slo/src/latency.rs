@@ -22,7 +22,7 @@ pub(crate) fn percentile(
         return draft.unknown(why);
     }
     let holds = tally.bad <= allowed(q, tally.total);
-    let incomplete = if succeeded_only { 0 } else { evidence.counts(slo).incomplete };
+    let incomplete = if succeeded_only { 0 } else { evidence.endless(slo) };
     let shown = evidence.latencies(slo, succeeded_only).percentile(q, incomplete).clamped(at_most, holds);
     let bound_text = text::duration_exact(at_most);
     let (value, shown) = match shown {
@@ -37,14 +37,18 @@ pub(crate) fn percentile(
             (format!("{side}{bound_text}"), format!("{side}{}", text::spaced(&bound_text)))
         }
     };
-    let kind = if succeeded_only { "successful request" } else { "request" };
+    let kind = match (slo.metric, succeeded_only) {
+        (Some(_), _) => "sample",
+        (None, true) => "successful request",
+        (None, false) => "request",
+    };
     let words = format!(
         "{}{}, allowed {} ({}, {})",
         stat_words(&slo.name, Stat::Percentile(q)),
         shown,
         text::spaced(&bound_text),
         text::counted(tally.total, kind),
-        too_slow(tally, incomplete),
+        too_slow(slo, tally, incomplete),
     );
     draft.decided(holds, value, &words)
 }
@@ -54,7 +58,7 @@ pub(crate) fn allowed(q: u32, n: u64) -> u64 {
     n - plimsoll_measure::rank(q, n).min(n)
 }
 
-/// Judges mean or maximum of the complete requests.
+/// Judges mean or maximum of the complete requests, or of what a trend measured; what timed out there is over every bound of a maximum.
 pub(crate) fn exact(
     slo: &Slo,
     stat: Stat,
@@ -64,9 +68,20 @@ pub(crate) fn exact(
     let latencies = evidence.latencies(slo, succeeded_only);
     let n = latencies.count();
     let draft = Draft::new(slo, bound(at_most), n);
-    let left_out = if succeeded_only { 0 } else { evidence.counts(slo).incomplete };
+    let left_out = if succeeded_only { 0 } else { evidence.endless(slo) };
+    let (kind, without) = kinds(slo, succeeded_only);
+    if slo.metric.is_some() && stat == Stat::Max && left_out > 0 {
+        let samples = text::counted(n.saturating_add(left_out), kind);
+        let allowed = text::spaced(&text::duration_exact(at_most));
+        let words = format!(
+            "{}>max, allowed {allowed} ({samples}, {} {without})",
+            stat_words(&slo.name, stat),
+            text::count(left_out)
+        );
+        return draft.decided(false, ">max".to_owned(), &words);
+    }
     if n == 0 && left_out > 0 {
-        let why = format!("no complete request to judge it by, {} without a response", text::count(left_out));
+        let why = format!("no {kind} to judge it by, {} {without}", text::count(left_out));
         return draft.unknown((Reason::NoData, why));
     }
     if let Some(why) = evidence.too_few(slo, n) {
@@ -92,14 +107,23 @@ pub(crate) fn exact(
         stat_words(&slo.name, stat),
         text::spaced(&value),
         text::spaced(&text::duration_exact(at_most)),
-        text::counted(n, if succeeded_only { "successful request" } else { "complete request" }),
+        text::counted(n, kind),
         if left_out > 0 {
-            format!(", {} without a response not among them", text::count(left_out))
+            format!(", {} {without} not among them", text::count(left_out))
         } else {
             String::new()
         },
     );
     draft.decided(holds, value, &words)
+}
+
+/// What the samples of a mean or maximum are, and what the others lack.
+fn kinds(slo: &Slo, succeeded_only: bool) -> (&'static str, &'static str) {
+    match (slo.metric, succeeded_only) {
+        (Some(_), _) => ("sample", "timed out"),
+        (None, true) => ("successful request", "without a response"),
+        (None, false) => ("complete request", "without a response"),
+    }
 }
 
 /// The statistic, unless the SLO's name says it already.
@@ -126,11 +150,12 @@ fn bound(at_most: u64) -> String {
     format!("≤ {}", text::duration_exact(at_most))
 }
 
-fn too_slow(tally: Tally, incomplete: u64) -> String {
+fn too_slow(slo: &Slo, tally: Tally, incomplete: u64) -> String {
+    let (_, without) = kinds(slo, false);
     let slow = if tally.bad == 0 { "none".to_owned() } else { text::count(tally.bad) };
     match incomplete {
         0 => format!("{slow} too slow"),
-        _ => format!("{slow} too slow, of them {} without a response", text::count(incomplete)),
+        _ => format!("{slow} too slow, of them {} {without}", text::count(incomplete)),
     }
 }
 

@@ -7,6 +7,7 @@ mod evaluate;
 mod judge;
 mod latency;
 mod live;
+mod metrics;
 mod model;
 mod query;
 mod rates;

@@ -4,7 +4,7 @@ use plimsoll_measure::{Layout, Snapshot};
 
 use crate::evaluate::evaluate;
 use crate::scope::Evidence;
-use crate::{Facts, Kind, Outcome, Severity, Slo, Validity, drift};
+use crate::{Facts, Kind, Outcome, Severity, Slo, Validity, drift, metrics};
 
 /// The first SLO that is missed on the counts so far and stops the run for it: its index and its message.
 ///
@@ -40,15 +40,21 @@ pub(crate) fn abort_after(slo: &Slo) -> Option<u64> {
     }
 }
 
-/// Whether the counts so far can already say that an SLO is missed: a recovery only when its window is over, a drift after the first tenth,
-/// a query not before the end.
+/// Whether the counts so far can already say that an SLO is missed: a recovery only when its window is over, a number that is too small
+/// neither, a drift after the first tenth, a query not before the end.
 fn is_decidable(slo: &Slo, evidence: &Evidence) -> bool {
     match &slo.kind {
-        Kind::ErrorRate { within: Some(_), .. } => {
-            evidence.layout.judged_spans(slo.window).last().is_some_and(|(_, end)| *end <= evidence.until)
+        Kind::ErrorRate { within: Some(_), .. } => is_over(slo, evidence),
+        Kind::MetricCount { at_most, .. } => {
+            metrics::is_exceeded(slo, *at_most, evidence) || is_over(slo, evidence)
         }
         Kind::LatencyDrift { .. } => drift::first_tenth(slo, evidence) < evidence.until,
         Kind::Prometheus { .. } => false,
         _ => true,
     }
+}
+
+/// Whether the last judged stretch of an SLO's scope lies behind.
+fn is_over(slo: &Slo, evidence: &Evidence) -> bool {
+    evidence.layout.judged_spans(slo.window).last().is_some_and(|(_, end)| *end <= evidence.until)
 }

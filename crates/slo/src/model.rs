@@ -1,9 +1,9 @@
 //! SLOs, what a judgement needs beside the counts, and what it says. Judged by `judge.rs`.
 
-use plimsoll_measure::{ErrorClass, RequestId, WindowId};
+use plimsoll_measure::{ErrorClass, MetricId, RequestId, WindowId};
 use serde::{Deserialize, Serialize};
 
-/// A condition on the run. `request` and `window` narrow it; `objective` is its pair of counters in the layout.
+/// A condition on the run. `request` or `metric`, and `window` narrow it; `objective` is its pair of counters in the layout.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Slo {
@@ -13,6 +13,9 @@ pub struct Slo {
     pub severity: Severity,
     /// Only this request name.
     pub request: Option<RequestId>,
+    /// This metric in place of requests.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metric: Option<MetricId>,
     /// Only this window; the whole judged part when absent.
     pub window: Option<WindowId>,
     /// The condition.
@@ -43,7 +46,8 @@ pub enum Severity {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Kind {
-    /// `latency: {stat, atMost}`, nanoseconds; percentiles are decided by the counters.
+    /// `latency: {stat, atMost}`, nanoseconds; percentiles are decided by the counters. With a metric: of that trend, where what timed
+    /// out is over every bound.
     #[serde(rename_all = "camelCase")]
     Latency {
         /// Which statistic.
@@ -91,6 +95,28 @@ pub enum Kind {
         /// Requests per [`RATE_SECONDS`](plimsoll_measure::RATE_SECONDS).
         at_least: Option<u64>,
         /// Requests per [`RATE_SECONDS`](plimsoll_measure::RATE_SECONDS).
+        at_most: Option<u64>,
+    },
+    /// `checkRate: {atLeast, check}`: share of checks that passed.
+    #[serde(rename_all = "camelCase")]
+    CheckRate {
+        /// Parts per billion.
+        at_least: u64,
+    },
+    /// `rate: {atLeast or atMost}` of a metric: share of a rate's true, or of a trend's done.
+    #[serde(rename_all = "camelCase")]
+    MetricRate {
+        /// Parts per billion.
+        at_least: Option<u64>,
+        /// Parts per billion.
+        at_most: Option<u64>,
+    },
+    /// `count: {atLeast or atMost}` of a metric: a counter's sum, or how often a rate or a trend was measured.
+    #[serde(rename_all = "camelCase")]
+    MetricCount {
+        /// The number itself.
+        at_least: Option<u64>,
+        /// The number itself.
         at_most: Option<u64>,
     },
     /// `prometheus: {…}`: judged from a query's result, which the caller brings.
@@ -149,7 +175,7 @@ pub enum WorkerLossPolicy {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Facts {
-    /// Open model: lateness and delivery are judged; closed model: lateness of waits.
+    /// A part of the load follows the open model: its delivery is judged.
     pub open_model: bool,
     /// Workers of the plan.
     pub workers: u32,
@@ -179,7 +205,7 @@ pub enum Query {
 /// The counters of one SLO.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tally {
-    /// Requests in scope.
+    /// Requests, checks or samples in scope.
     pub total: u64,
     /// Of them, bad.
     pub bad: u64,
@@ -210,7 +236,7 @@ pub struct SloResult {
     pub value: Option<String>,
     /// Bound with its unit, e.g. `≤ 500ms`.
     pub bound: String,
-    /// Exact share of bad requests, e.g. `7.63%`, for kinds that count.
+    /// Exact share of what is bad, e.g. `7.63%`, for kinds that count.
     pub share: Option<String>,
     /// The counters, for kinds that count.
     pub tally: Option<Tally>,
@@ -256,6 +282,7 @@ pub enum Reason {
     PolicyDenied,
     InvalidReference,
     DataDiffers,
+    SetupFailed,
 }
 
 /// The judgement of a run.

@@ -1,6 +1,6 @@
-//! What the counts say within the scope of one SLO. Read by the kinds: `latency.rs`, `rates.rs`, `recovery.rs`, `drift.rs`, `query.rs`.
+//! What the counts say within the scope of one SLO. Read by the kinds: `latency.rs`, `rates.rs`, `metrics.rs`, `recovery.rs`, `drift.rs`, `query.rs`.
 
-use plimsoll_measure::{Counts, Histogram, Layout, Snapshot};
+use plimsoll_measure::{Counts, Histogram, Layout, Metric, Snapshot};
 
 use crate::text;
 use crate::{Facts, Kind, Outcome, Reason, Slo, SloResult, Stat, Tally, Validity};
@@ -28,8 +28,34 @@ impl Evidence<'_> {
         self.merged.counts(self.layout, slo.request, slo.window)
     }
 
-    /// Latencies of the complete requests in scope.
+    /// The metric of an SLO, if it has one in place of requests.
+    pub(crate) fn metric(&self, slo: &Slo) -> Option<&Metric> {
+        self.layout.metric(slo.metric?)
+    }
+
+    /// What the samples of an SLO are.
+    pub(crate) fn noun(&self, slo: &Slo) -> &'static str {
+        match (&slo.kind, slo.metric) {
+            (Kind::CheckRate { .. }, _) => "check",
+            (_, Some(_)) => "sample",
+            (_, None) => "request",
+        }
+    }
+
+    /// What is in scope and has no latency that is finite, for an SLO on all that ended: requests without a complete response, or what a
+    /// trend says timed out.
+    pub(crate) fn endless(&self, slo: &Slo) -> u64 {
+        match slo.metric {
+            Some(metric) => self.merged.metric(self.layout, metric, slo.window).timed_out,
+            None => self.counts(slo).incomplete,
+        }
+    }
+
+    /// Latencies of the complete requests in scope, or what a trend measured.
     pub(crate) fn latencies(&self, slo: &Slo, succeeded_only: bool) -> Histogram {
+        if let Some(metric) = slo.metric {
+            return self.merged.metric(self.layout, metric, slo.window).histogram;
+        }
         self.merged.histogram(self.layout, slo.request, slo.window, |cell| {
             if succeeded_only { &cell.succeeded } else { &cell.latency }
         })
@@ -61,11 +87,11 @@ impl Evidence<'_> {
             return None;
         }
         if samples == 0 {
-            return Some((Reason::NoData, "no requests to judge it by".to_owned()));
+            return Some((Reason::NoData, format!("no {}s to judge it by", self.noun(slo))));
         }
         let message = format!(
             "{}, but it takes {} to judge it: run longer, or lower validity.minSamples",
-            text::counted(samples, "request"),
+            text::counted(samples, self.noun(slo)),
             text::count(needed)
         );
         Some((Reason::TooFewSamples, message))

@@ -1,6 +1,6 @@
 //! Decides whether a run can be judged at all: what was lost, late, throttled or never sent. Used by `judge.rs`.
 
-use plimsoll_measure::Health;
+use plimsoll_measure::{Health, Histogram};
 
 use crate::scope::Evidence;
 use crate::text;
@@ -19,7 +19,8 @@ const THROTTLED: u64 = 100;
 pub(crate) fn faults(evidence: &Evidence) -> Vec<Fault> {
     let checks =
         [lost(evidence), skewed(evidence), exhausted(evidence), throttled(evidence), undelivered(evidence)];
-    checks.into_iter().chain([late(evidence), silent(evidence)]).flatten().collect()
+    let late = [late(evidence, Schedule::Arrivals), late(evidence, Schedule::Waits)];
+    checks.into_iter().chain(late).chain([silent(evidence)]).flatten().collect()
 }
 
 /// What lost workers mean for the figures, if any were lost.
@@ -102,16 +103,28 @@ fn undelivered(evidence: &Evidence) -> Option<Fault> {
     Some((Reason::RateNotDelivered, message))
 }
 
-fn late(evidence: &Evidence) -> Option<Fault> {
+/// What the generator can be late for.
+#[derive(Clone, Copy)]
+enum Schedule {
+    /// Open model.
+    Arrivals,
+    /// Closed model.
+    Waits,
+}
+
+fn late(evidence: &Evidence, schedule: Schedule) -> Option<Fault> {
     let (health, allowed) = (&evidence.merged.health, evidence.validity.max_lateness);
-    let open = evidence.facts.open_model;
-    let p99 = lateness(health, open).filter(|nanos| *nanos > allowed)?;
-    let (what, remedy) = if open {
-        let remedy = "lower the rate, or raise profile.arrivals.maxInFlight if the target is slow";
-        ("requests were sent", remedy)
-    } else {
-        ("waits ended", "or lower the users")
+    let (histogram, what, remedy) = match schedule {
+        Schedule::Arrivals => {
+            let remedy = "lower the rate, or raise profile.arrivals.maxInFlight if the target is slow";
+            (&health.lateness, "requests were sent", remedy)
+        }
+        Schedule::Waits => (&health.waits, "waits ended", "or lower the users"),
     };
+    if matches!(schedule, Schedule::Arrivals) && !evidence.facts.open_model {
+        return None;
+    }
+    let p99 = judged_lateness(histogram).filter(|nanos| *nanos > allowed)?;
     let message = format!(
         "{what} {} late at p99, allowed {}: give workers more CPU, {}, {remedy}",
         text::spaced(&text::duration_beside(p99, allowed)),
@@ -122,10 +135,15 @@ fn late(evidence: &Evidence) -> Option<Fault> {
 }
 
 /// How late the generator itself was, as it is judged, in nanoseconds: the 99th percentile of sent minus intended without opening a connection (open model) or of the
-/// waits that ended late (closed model), but never the single latest sample: of fewer than 100, one hiccup does not make it saturated.
+/// waits that ended late (closed model), whichever is worse where a run has both.
 #[must_use]
 pub fn lateness(health: &Health, open_model: bool) -> Option<u64> {
-    let lateness = if open_model { &health.lateness } else { &health.waits };
+    let arrivals = judged_lateness(&health.lateness).filter(|_| open_model);
+    arrivals.max(judged_lateness(&health.waits))
+}
+
+/// The 99th percentile, but never the single latest sample: of fewer than 100, one hiccup does not make the generator saturated.
+fn judged_lateness(lateness: &Histogram) -> Option<u64> {
     let n = lateness.count();
     lateness.at_rank(plimsoll_measure::rank(LATENESS, n).min(n.saturating_sub(1)))
 }

@@ -53,6 +53,7 @@ pub(super) fn lower(slos: &[Written], layout: &mut Layout, errors: &mut Errors) 
             name: slo.name.clone(),
             severity,
             request,
+            metric: None,
             window,
             kind,
             objective,

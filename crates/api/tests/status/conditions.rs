@@ -68,6 +68,7 @@ fn the_verdict_table_for_runs() {
         (Error, Reason::PolicyDenied, "Unknown"),
         (Error, Reason::InvalidReference, "Unknown"),
         (Error, Reason::DataDiffers, "Unknown"),
+        (Error, Reason::SetupFailed, "Unknown"),
     ] {
         let word = verdict_reason(reason);
         assert_eq!(word, format!("{reason:?}"), "the words of the design");

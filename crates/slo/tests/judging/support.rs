@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use plimsoll_measure::{
-    Bad, End, ErrorClass, Layout, Objective, Recorder, RequestId, Sample, Snapshot, Split, Window, WindowId,
+    Bad, End, ErrorClass, Layout, Objective, Population, Recorder, RequestId, Sample, Snapshot, Split,
+    Window, WindowId,
 };
 use plimsoll_slo::{Facts, Judgement, Kind, Severity, Slo, SloResult, Stat, Validity, judge};
 
@@ -27,6 +28,7 @@ pub(crate) fn layout(objectives: Vec<Objective>) -> Layout {
         ],
         segments: vec![(2 * SECOND, WindowId(1)), (12 * SECOND, WindowId(0)), (22 * SECOND, WindowId(2))],
         objectives,
+        ..Layout::default()
     }
 }
 
@@ -49,6 +51,7 @@ pub(crate) fn slo(name: &str, kind: Kind) -> Slo {
         name: name.into(),
         severity: Severity::Error,
         request: None,
+        metric: None,
         window: None,
         kind,
         objective: None,
@@ -84,6 +87,9 @@ pub(crate) fn request(intended: u64, latency: u64, end: End) -> Sample {
         split: Split::default(),
         received: 1,
         end,
+        scheduled: true,
+        retry: false,
+        hook: false,
     }
 }
 
@@ -118,12 +124,17 @@ impl Run {
                 _ => continue,
             };
             slo.objective = Some(objectives.len());
-            objectives.push(Objective { request: slo.request, window: slo.window, bad });
+            objectives.push(Objective {
+                population: Population::Requests,
+                request: slo.request,
+                window: slo.window,
+                bad,
+            });
         }
         let layout = layout(objectives);
         let mut recorder = Recorder::new(Arc::new(layout.clone()));
         for sample in samples {
-            recorder.asked(sample.intended);
+            recorder.asked(sample.intended, sample.scheduled);
             recorder.record(sample);
         }
         let merged = recorder.take();
