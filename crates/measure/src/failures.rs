@@ -129,8 +129,9 @@ impl Failures {
     }
 }
 
-/// The first [`EXAMPLE_CHARS`] characters, the last of them an ellipsis if there are more.
-fn shorten(mut example: String) -> String {
+/// The first [`EXAMPLE_CHARS`] characters of an example, the last of them an ellipsis if there are more.
+#[must_use]
+pub fn shorten(mut example: String) -> String {
     if let Some((end, _)) = example.char_indices().nth(EXAMPLE_CHARS) {
         let last = example[..end].char_indices().next_back().map_or(0, |(at, _)| at);
         example.truncate(last);

@@ -20,7 +20,7 @@ mod series;
 mod snapshot;
 mod tally;
 
-pub use failures::{EXAMPLE_CHARS, FAILURE_GROUPS};
+pub use failures::{EXAMPLE_CHARS, FAILURE_GROUPS, shorten};
 pub use histogram::{Histogram, SCALE};
 pub use layout::{Bad, Layout, Metric, MetricKind, Objective, Population, Window};
 pub use parts::{HistogramError, HistogramParts};

@@ -10,7 +10,9 @@ use crate::hub::{Attached, Denied, Orders, Ticket};
 use crate::proto::from_operator::Message as Say;
 use crate::proto::from_worker::Message as Heard;
 use crate::proto::{self, FromOperator, FromWorker};
-use crate::{Applied, AuthError, Authenticator, HelloInfo, Hub, PodIdentity, Role, RunKey, protocol, wire};
+use crate::{
+    Applied, AuthError, Authenticator, HelloInfo, Hub, PodIdentity, Role, RunKey, Setup, protocol, wire,
+};
 
 /// A worker that has not said hello by then is sent away.
 const HELLO_PATIENCE: Duration = Duration::from_secs(10);
@@ -21,6 +23,23 @@ const SEND_PATIENCE: Duration = Duration::from_secs(5);
 pub(crate) struct Line {
     pub(crate) inbound: Streaming<FromWorker>,
     pub(crate) out: mpsc::Sender<Result<FromOperator, Status>>,
+}
+
+/// How far a worker is, as it says on this connection.
+#[derive(Clone, Copy, Default)]
+struct Stage {
+    /// It could start, or did.
+    ready: bool,
+    /// It was given its start before.
+    started: bool,
+}
+
+impl Stage {
+    fn hear(&mut self, heard: &Heard) {
+        let sends = matches!(heard, Heard::Delta(_) | Heard::Final(_));
+        self.ready |= sends || matches!(heard, Heard::Ready(_));
+        self.started |= sends || matches!(heard, Heard::Ready(proto::Ready { started: true, .. }));
+    }
 }
 
 /// How a session ends.
@@ -154,9 +173,9 @@ fn elsewhere(role: &Role) -> Option<End> {
 async fn talk(line: &mut Line, hub: &Hub, attached: Attached, mut role: watch::Receiver<Role>) -> End {
     let Attached { ticket, plan, mut orders, mut evicted, .. } = attached;
     let mut told = Orders { resends: orders.borrow().resends, ..Orders::default() };
-    let mut ready = false;
+    let mut stage = Stage::default();
     loop {
-        if let Err(end) = instruct(line, hub, &ticket, &mut orders, &mut told, ready).await {
+        if let Err(end) = instruct(line, hub, &ticket, &mut orders, &mut told, stage).await {
             return end;
         }
         tokio::select! {
@@ -169,7 +188,7 @@ async fn talk(line: &mut Line, hub: &Hub, attached: Attached, mut role: watch::R
             heard = line.hear() => {
                 let answered = match heard {
                     Ok(Some(heard)) => {
-                        ready |= matches!(heard, Heard::Ready(_) | Heard::Delta(_) | Heard::Final(_));
+                        stage.hear(&heard);
                         answer(line, hub, &ticket, &plan, heard).await
                     }
                     Ok(None) => Ok(()),
@@ -198,7 +217,7 @@ async fn instruct(
     ticket: &Ticket,
     orders: &mut watch::Receiver<Orders>,
     told: &mut Orders,
-    ready: bool,
+    stage: Stage,
 ) -> Result<(), End> {
     let now = orders.borrow_and_update().clone();
     // First, since a run is closed soon after its workers are released.
@@ -219,11 +238,30 @@ async fn instruct(
         line.say(Say::Stop(proto::Stop { reason: stop.reason.clone(), at_once: stop.at_once })).await?;
         told.stop = Some(stop.clone());
     }
-    if let Some(at) = now.start.filter(|_| ready && told.start.is_none()) {
-        line.say(Say::Start(proto::Start { at: nanos(at) })).await?;
-        told.start = Some(at);
+    if let Some(at) = now.start.filter(|_| stage.ready && told.start.is_none()) {
+        let told_now = begin(line, hub, ticket, stage, nanos(at)).await?;
+        told.start = told_now.then_some(at);
     }
     Ok(())
+}
+
+/// Gives a worker its start, with what the setup captured.
+async fn begin(line: &Line, hub: &Hub, ticket: &Ticket, stage: Stage, at: u64) -> Result<bool, End> {
+    let setup = match hub.setup(ticket) {
+        Setup::Known(setup) => setup,
+        // One that has started holds it already.
+        Setup::Awaited | Setup::Gone if stage.started => None,
+        // Every session looks again when worker 0 has said it.
+        Setup::Awaited => return Ok(false),
+        Setup::Gone => {
+            let reason =
+                "worker 0, which executed the setup, was lost before this worker had what it captured";
+            return Err(Denied::for_good(reason).into());
+        }
+    };
+    let setup = setup.map(|setup| setup.as_ref().to_owned());
+    line.say(Say::Start(proto::Start { at, setup })).await?;
+    Ok(true)
 }
 
 /// Takes one message of the worker.
@@ -242,7 +280,7 @@ async fn answer(
             hub.alive(ticket);
             Ok(())
         }
-        Heard::Ready(_) => Ok(hub.ready(ticket)?),
+        Heard::Ready(ready) => Ok(hub.ready(ticket, protocol::read_ready(ready))?),
         Heard::Failed(failed) => {
             hub.failed(ticket, protocol::read_failed(failed))?;
             line.say(Say::Noted(proto::Noted {})).await

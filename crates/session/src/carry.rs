@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use crate::Start;
 use crate::client::Shared;
 use crate::clock::{Offset, agreed};
 use crate::proto::from_operator::Message as Say;
@@ -82,9 +83,9 @@ impl Course {
             return Some(Heard::Failed(protocol::write_failed(cause)));
         }
         let compared = self.offset.samples() >= self.wanted || !self.probing(shared);
-        if said.ready && !self.said_ready && compared {
+        if let Some(readiness) = said.ready.as_ref().filter(|_| !self.said_ready && compared) {
             self.said_ready = true;
-            return Some(Heard::Ready(proto::Ready {}));
+            return Some(Heard::Ready(protocol::write_ready(readiness, !self.probing(shared))));
         }
         let skew = said.skew;
         if let Some(delta) = said.outbox.next() {
@@ -103,9 +104,12 @@ impl Course {
             Say::ProbeReply(reply) => self.arrived(&reply),
             Say::Start(start) => {
                 let (wall, now) = (nanos((self.wall)()), Instant::now());
-                let start = agreed(start.at, self.offset.lead(), wall, now);
+                let agreed = agreed(start.at, self.offset.lead(), wall, now);
+                let start = Start { setup: start.setup, ..agreed };
                 // Only the first one counts: the load may have begun with it.
-                shared.heard.send_modify(|heard| heard.start = heard.start.or(Some(start)));
+                shared.heard.send_modify(|heard| {
+                    heard.start.get_or_insert(start);
+                });
             }
             Say::DeltaAck(ack) => shared.said().outbox.acked(ack.seq),
             Say::Resend(_) => {

@@ -13,7 +13,7 @@ use crate::door::ACK_PATIENCE;
 use crate::outbox::Outbox;
 use crate::reach::{Endpoint, Link, Unreached, reach};
 use crate::wire::MAX_MESSAGE;
-use crate::{Door, Final, HelloInfo, LastWords, SessionError, Start, StartFailure, Stop};
+use crate::{Door, Final, HelloInfo, LastWords, Readiness, SessionError, Start, StartFailure, Stop};
 
 /// A worker that gets no answer for this long before its session begins gives up.
 const DIAL_PATIENCE: Duration = Duration::from_secs(15);
@@ -46,7 +46,7 @@ pub(crate) struct Shared {
 /// What the worker has said; all of it is repeated on a new connection as far as the operator lacks it.
 pub(crate) struct Said {
     pub(crate) outbox: Outbox,
-    pub(crate) ready: bool,
+    pub(crate) ready: Option<Readiness>,
     pub(crate) failed: Option<StartFailure>,
     pub(crate) skew: Option<u64>,
     pub(crate) last: Option<Final>,
@@ -96,7 +96,7 @@ impl Shared {
 pub async fn dial(endpoint: Endpoint, hello: HelloInfo) -> Result<GrpcDoor, SessionError> {
     let mut route = Route::new(&endpoint, &hello);
     let link = first(&mut route, &endpoint, &hello).await?;
-    let said = Said { outbox: Outbox::new(MAX_MESSAGE), ready: false, failed: None, skew: None, last: None };
+    let said = Said { outbox: Outbox::new(MAX_MESSAGE), ready: None, failed: None, skew: None, last: None };
     let (sender, heard) = watch::channel(Heard::default());
     let shared = Arc::new(Shared { said: Mutex::new(said), news: Notify::new(), heard: sender });
     let carrier = tokio::spawn(keep(Arc::clone(&shared), endpoint, hello.clone(), route, link));
@@ -269,8 +269,8 @@ impl Drop for GrpcDoor {
 }
 
 impl Door for GrpcDoor {
-    async fn ready(&mut self) -> Result<Start, SessionError> {
-        self.shared.said().ready = true;
+    async fn ready(&mut self, readiness: Readiness) -> Result<Start, SessionError> {
+        self.shared.said().ready = Some(readiness);
         self.shared.news.notify_one();
         let settled = |heard: &Heard| heard.over.is_some() || heard.stop.is_some() || heard.start.is_some();
         let heard = self.heard(settled).await;

@@ -37,14 +37,14 @@ impl Offset {
     }
 }
 
-/// The instant that the other clock calls `at`; now, if it has passed.
+/// The instant that the other clock calls `at`, without captures; now, if it has passed.
 pub(crate) fn agreed(at: u64, lead: i128, wall: u64, now: Instant) -> Start {
     let wait = i128::from(at) - lead - i128::from(wall);
     if wait < 0 {
-        return Start { at: now, late: u64::try_from(wait.unsigned_abs()).unwrap_or(u64::MAX) };
+        return Start { at: now, late: u64::try_from(wait.unsigned_abs()).unwrap_or(u64::MAX), setup: None };
     }
     let wait = Duration::from_nanos(u64::try_from(wait).unwrap_or(u64::MAX));
-    Start { at: now.checked_add(wait).unwrap_or(now), late: 0 }
+    Start { at: now.checked_add(wait).unwrap_or(now), late: 0, setup: None }
 }
 
 #[cfg(test)]
@@ -78,10 +78,10 @@ mod tests {
         let now = Instant::now();
         let second = 1_000_000_000;
         let behind = agreed(50 * second, 3 * 1_000_000_000, 40 * second, now);
-        assert_eq!(behind, Start { at: now + Duration::from_secs(7), late: 0 });
+        assert_eq!(behind, Start { at: now + Duration::from_secs(7), late: 0, setup: None });
         let ahead = agreed(50 * second, -3 * 1_000_000_000, 40 * second, now);
-        assert_eq!(ahead, Start { at: now + Duration::from_secs(13), late: 0 });
+        assert_eq!(ahead, Start { at: now + Duration::from_secs(13), late: 0, setup: None });
         let past = agreed(50 * second, 0, 51 * second, now);
-        assert_eq!(past, Start { at: now, late: second });
+        assert_eq!(past, Start { at: now, late: second, setup: None });
     }
 }

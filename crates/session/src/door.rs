@@ -8,13 +8,16 @@ use plimsoll_measure::Snapshot;
 /// How long a worker that is done waits for the outcome of the run to be stored.
 pub const ACK_PATIENCE: Duration = Duration::from_secs(600);
 
+/// Most bytes of what a setup captures: it is handed to every worker in one message.
+pub const SETUP_LIMIT: usize = 256 << 10;
+
 /// What a worker needs of its session, in the order of a run.
 pub trait Door: Send {
-    /// Reports this worker ready and waits for the agreed instant.
+    /// Reports this worker ready, with what its setup captured and which data it holds, and waits for the agreed instant.
     ///
     /// # Errors
     /// When the run is stopped before it starts, the session is refused, or contact stays lost.
-    fn ready(&mut self) -> impl Future<Output = Result<Start, SessionError>> + Send;
+    fn ready(&mut self, readiness: Readiness) -> impl Future<Output = Result<Start, SessionError>> + Send;
 
     /// Reports that this worker cannot get ready, and returns when the report has arrived (or cannot arrive).
     fn failed(&mut self, cause: StartFailure) -> impl Future<Output = ()> + Send;
@@ -35,13 +38,24 @@ pub trait Door: Send {
     fn finish(&mut self, last: Final) -> impl Future<Output = Result<(), SessionError>> + Send;
 }
 
+/// What a worker brings to the start.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Readiness {
+    /// Worker 0: what the plan's setup captured, as the text of a JSON object of at most [`SETUP_LIMIT`] bytes. Others have none.
+    pub setup: Option<String>,
+    /// [`crate::data_hash`] of the run's data tables; absent if there are none. Workers of a run must agree.
+    pub data_hash: Option<String>,
+}
+
 /// The agreed instant on this process' monotonic clock.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Start {
     /// When the run begins; not before the moment this was made.
     pub at: Instant,
     /// How much earlier the agreed instant was, nanoseconds: 0 unless the message came too late.
     pub late: u64,
+    /// What the setup captured, the same for every worker: the text of a JSON object.
+    pub setup: Option<String>,
 }
 
 /// A wish to end the load early.
@@ -71,6 +85,8 @@ pub enum FailureKind {
     DataDiffers,
     /// The worker cannot execute the plan: an expression, a missing secret, a certificate.
     InvalidPlan,
+    /// A step of the setup failed, or what it captured cannot be handed on.
+    SetupFailed,
 }
 
 /// What a worker says at its end.

@@ -1,11 +1,12 @@
 //! What a collector knows of one run: its workers and the sum of their snapshots. Pure; kept by `hub.rs` and `local.rs`.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use plimsoll_measure::{Snapshot, coalesce};
 use plimsoll_plan::Plan;
 
-use crate::{Final, StartFailure};
+use crate::{FailureKind, Final, Readiness, SETUP_LIMIT, StartFailure};
 
 /// Most points of a run's series: seconds for an hour, then two seconds each, then four ([`coalesce`]).
 pub const SERIES_POINTS: u32 = 3600;
@@ -36,6 +37,12 @@ pub struct WorkerView {
     pub skew: Option<u64>,
     /// What it said at its end.
     pub last: Option<Final>,
+    /// Which data it holds ([`crate::data_hash`]), if it has said so.
+    pub data_hash: Option<String>,
+    /// It has said that it is ready, perhaps in repetition.
+    was_ready: bool,
+    /// What its setup captured.
+    setup: Option<Arc<str>>,
     /// Its cumulative snapshot was asked for and has not come yet.
     awaiting: bool,
     /// Pods that held the index before; they do not come back.
@@ -60,6 +67,17 @@ pub enum WorkerState {
     Done,
     /// Given up by the operator.
     Lost,
+}
+
+/// What is known of the captures of a run's setup.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Setup {
+    /// They are these; none, if the plan has no setup or it captures nothing.
+    Known(Option<Arc<str>>),
+    /// Worker 0 has not said it here (yet).
+    Awaited,
+    /// Worker 0 is lost and did not say it here: whoever has not started cannot start any more.
+    Gone,
 }
 
 /// What became of a delta.
@@ -158,17 +176,68 @@ impl Gather {
         if self.started { Err(Refusal::Taken { index, holder }) } else { Ok(()) }
     }
 
-    /// A worker could start now. Repeating it does no harm.
+    /// A worker could start now, unless what it brings says that it cannot: data that differ from another worker's, captures that cannot
+    /// be handed on; its state is Failed then. Repeating it does no harm.
     ///
     /// # Errors
     /// See [`Refusal`].
-    pub fn ready(&mut self, index: u32) -> Result<(), Refusal> {
+    pub fn ready(&mut self, index: u32, readiness: Readiness) -> Result<(), Refusal> {
         let started = self.started;
+        let flaw = if started { None } else { self.flaw(index, &readiness) };
         let worker = self.find(index)?;
+        worker.was_ready = true;
+        worker.data_hash = readiness.data_hash;
+        if let Some(flaw) = flaw {
+            return self.failed(index, flaw);
+        }
+        worker.setup = readiness.setup.filter(|_| index == 0).map(Arc::from);
         if matches!(worker.state, WorkerState::Absent | WorkerState::Connected | WorkerState::Failed(_)) {
             worker.state = if started { WorkerState::Running } else { WorkerState::Ready };
         }
         Ok(())
+    }
+
+    /// Why a worker that says it is ready cannot start all the same.
+    fn flaw(&self, index: u32, readiness: &Readiness) -> Option<StartFailure> {
+        let flaw = |kind, message| Some(StartFailure { kind, message });
+        if let Some(setup) = &readiness.setup {
+            if setup.len() > SETUP_LIMIT {
+                let message = format!(
+                    "setup captured {} bytes, at most {SETUP_LIMIT} are handed to all workers: capture less of each response",
+                    setup.len()
+                );
+                return flaw(FailureKind::SetupFailed, message);
+            }
+            if let Err(error) = serde_json::from_str::<BTreeMap<String, serde::de::IgnoredAny>>(setup) {
+                let message = format!("what setup captured is no JSON object: {error}");
+                return flaw(FailureKind::SetupFailed, message);
+            }
+        }
+        let own = readiness.data_hash.as_ref()?;
+        let (other, theirs) = self.workers.iter().find_map(|worker| {
+            let hash = worker.data_hash.as_ref().filter(|_| worker.index != index)?;
+            Some((worker.index, hash))
+        })?;
+        let message = || {
+            format!(
+                "its data have the hash {own}, those of worker {other} {theirs}: a ConfigMap of spec.data was changed while the workers \
+                 started; run again, and change none meanwhile"
+            )
+        };
+        if own == theirs { None } else { flaw(FailureKind::DataDiffers, message()) }
+    }
+
+    /// What the setup captured, for the start of every worker.
+    #[must_use]
+    pub fn setup(&self) -> Setup {
+        if self.plan.script.setup.is_empty() {
+            return Setup::Known(None);
+        }
+        match self.worker(0) {
+            Some(maker) if maker.was_ready => Setup::Known(maker.setup.clone()),
+            Some(maker) if maker.state == WorkerState::Lost => Setup::Gone,
+            _ => Setup::Awaited,
+        }
     }
 
     /// A worker cannot start.
@@ -324,7 +393,7 @@ impl Gather {
     #[must_use]
     pub fn measured(&self, cut: bool) -> u64 {
         let duration = self.plan.duration;
-        if !cut && self.plan.iterations.is_none() {
+        if !cut && self.plan.loads.iter().all(|load| load.iterations.is_none()) {
             return duration;
         }
         let seconds = self.merged.series.last().map_or(0, |last| u64::from(last.second) + 1);

@@ -9,7 +9,9 @@ use plimsoll_measure::Snapshot;
 use plimsoll_plan::Plan;
 use tokio::sync::{broadcast, oneshot, watch};
 
-use crate::{Applied, FailureKind, Final, Gather, HelloInfo, Link, Progress, StartFailure, Stop};
+use crate::{
+    Applied, FailureKind, Final, Gather, HelloInfo, Link, Progress, Readiness, Setup, StartFailure, Stop,
+};
 
 /// Changes that a slow reader may fall behind before it misses some.
 const BACKLOG: usize = 1024;
@@ -188,6 +190,7 @@ impl Hub {
     pub fn lost(&self, key: &RunKey, index: u32) {
         self.with(key, |run| {
             run.gather.lost(index);
+            run.remind();
             if let Some(slot) = slot(&mut run.slots, index) {
                 slot.holder = None;
             }
@@ -253,8 +256,15 @@ impl Hub {
     }
 
     /// The worker could start now.
-    pub(crate) fn ready(&self, ticket: &Ticket) -> Result<(), Denied> {
-        self.report(ticket, true, |gather| gather.ready(ticket.index).map_err(Denied::for_good))
+    pub(crate) fn ready(&self, ticket: &Ticket, readiness: Readiness) -> Result<(), Denied> {
+        self.report(ticket, true, |gather| gather.ready(ticket.index, readiness).map_err(Denied::for_good))?;
+        self.with(&ticket.run, |run| run.remind());
+        Ok(())
+    }
+
+    /// What the setup of the worker's run captured.
+    pub(crate) fn setup(&self, ticket: &Ticket) -> Setup {
+        self.lock().get(&ticket.run).map_or(Setup::Awaited, |run| run.gather.setup())
     }
 
     /// The worker cannot start.
@@ -363,6 +373,11 @@ impl Hub {
 impl Run {
     fn order(&self, change: impl FnOnce(&mut Orders)) {
         self.orders.send_modify(change);
+    }
+
+    /// Makes every session look again at what is ordered: what a start needs may be known now.
+    fn remind(&self) {
+        self.order(|_| ());
     }
 
     /// The slot of this ticket, while it holds it.

@@ -23,13 +23,15 @@ mod server;
 mod wire;
 
 pub use client::{GrpcDoor, Stopper, dial};
-pub use door::{ACK_PATIENCE, Door, FailureKind, Final, SessionError, Start, StartFailure, Stop};
-pub use gather::{Applied, Gather, Refusal, SERIES_POINTS, WorkerState, WorkerView};
+pub use door::{
+    ACK_PATIENCE, Door, FailureKind, Final, Readiness, SETUP_LIMIT, SessionError, Start, StartFailure, Stop,
+};
+pub use gather::{Applied, Gather, Refusal, SERIES_POINTS, Setup, WorkerState, WorkerView};
 pub use hub::{Hub, RunKey};
 pub use last_words::{Figures, LAST_WORDS_LIMIT, LastWords};
 pub use local::{LocalDoor, LocalRun, local};
 pub use progress::{Link, Progress};
-pub use protocol::{HelloInfo, PROTOCOL, plan_hash};
+pub use protocol::{HelloInfo, PROTOCOL, data_hash, plan_hash};
 pub use reach::Endpoint;
 pub use server::{AuthError, Authenticator, PodIdentity, Role, ServeError, ServerIdentity, serve};
 pub use wire::{MAX_MESSAGE, WireError};

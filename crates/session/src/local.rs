@@ -8,7 +8,10 @@ use plimsoll_plan::Plan;
 use tokio::sync::watch;
 
 use crate::door::ACK_PATIENCE;
-use crate::{Door, Final, Gather, Link, Progress, SessionError, Start, StartFailure, Stop, WorkerState};
+use crate::{
+    Door, Final, Gather, Link, Progress, Readiness, SessionError, Setup, Start, StartFailure, Stop,
+    WorkerState,
+};
 
 /// Lead of the agreed instant over the last worker's ready: enough to wake every thread.
 const LEAD: Duration = Duration::from_millis(5);
@@ -133,18 +136,41 @@ impl LocalDoor {
     fn uid(&self) -> String {
         format!("local-{}", self.index)
     }
+
+    /// Nobody starts, since this worker cannot.
+    fn give_up(&self, message: String) {
+        let message = format!("worker {}: {message}", self.index);
+        self.room.orders.send_modify(|orders| {
+            orders.given_up.get_or_insert(message);
+        });
+    }
+
+    /// What the setup captured; known when all are ready.
+    fn setup(&self) -> Option<String> {
+        match self.room.with(|gather| gather.setup()) {
+            Setup::Known(setup) => setup.map(|setup| setup.as_ref().to_owned()),
+            Setup::Awaited | Setup::Gone => None,
+        }
+    }
 }
 
 impl Door for LocalDoor {
-    async fn ready(&mut self) -> Result<Start, SessionError> {
+    async fn ready(&mut self, readiness: Readiness) -> Result<Start, SessionError> {
         let (index, uid) = (self.index, self.uid());
         let complete = self.room.with(|gather| {
             gather.hello(index, &uid)?;
-            gather.ready(index)?;
-            Ok(gather.all_ready())
+            gather.ready(index, readiness)?;
+            let flaw = match gather.worker(index).map(|worker| &worker.state) {
+                Some(WorkerState::Failed(cause)) => Some(cause.message.clone()),
+                _ => None,
+            };
+            Ok((gather.all_ready(), flaw))
         });
-        let complete =
+        let (complete, flaw) =
             complete.map_err(|refusal: crate::Refusal| SessionError::Refused(refusal.to_string()))?;
+        if let Some(flaw) = flaw {
+            self.give_up(flaw);
+        }
         self.room.heard(index);
         if complete {
             self.room.with(Gather::start);
@@ -161,20 +187,20 @@ impl Door for LocalDoor {
         match (orders.stop, orders.given_up, orders.start) {
             (Some(stop), _, _) => Err(SessionError::Stopped(stop)),
             (None, Some(cause), _) => Err(SessionError::GivenUp(cause)),
-            (None, None, Some((at, _))) => Ok(Start { at, late: 0 }),
+            (None, None, Some((at, _))) => Ok(Start { at, late: 0, setup: self.setup() }),
             (None, None, None) => Err(SessionError::GivenUp("the collecting side is gone".to_owned())),
         }
     }
 
     async fn failed(&mut self, cause: StartFailure) {
-        let message = format!("worker {}: {}", self.index, cause.message);
+        let message = cause.message.clone();
         let (index, uid) = (self.index, self.uid());
         let told =
             self.room.with(|gather| gather.hello(index, &uid).and_then(|_| gather.failed(index, cause)));
         if let Err(refusal) = told {
             tracing::warn!(%refusal, "start failure not taken");
         }
-        self.room.orders.send_modify(|orders| orders.given_up = Some(message));
+        self.give_up(message);
         self.room.heard(index);
     }
 

@@ -129,8 +129,18 @@ pub struct ProbeReply {
     pub now: u64,
 }
 /// The worker holds the plan, reached the target and could start now.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct Ready {}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Ready {
+    /// Worker 0: what the plan's setup captured, a JSON object of at most 256 KiB; absent if it captures nothing.
+    #[prost(string, optional, tag = "1")]
+    pub setup: ::core::option::Option<::prost::alloc::string::String>,
+    /// SHA-256 over the run's data tables, lower-case hex; absent if there are none. Workers of a run must agree.
+    #[prost(string, optional, tag = "2")]
+    pub data: ::core::option::Option<::prost::alloc::string::String>,
+    /// It was given the start before: this Ready is repeated.
+    #[prost(bool, tag = "3")]
+    pub started: bool,
+}
 /// The worker cannot start.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Failed {
@@ -163,6 +173,8 @@ pub mod failed {
         TargetUnreachable = 1,
         /// The worker holds another plan or other data.
         DataDiffers = 2,
+        /// A step of the setup failed.
+        SetupFailed = 3,
     }
     impl Kind {
         /// String value of the enum field names used in the ProtoBuf definition.
@@ -174,6 +186,7 @@ pub mod failed {
                 Self::InvalidPlan => "INVALID_PLAN",
                 Self::TargetUnreachable => "TARGET_UNREACHABLE",
                 Self::DataDiffers => "DATA_DIFFERS",
+                Self::SetupFailed => "SETUP_FAILED",
             }
         }
         /// Creates an enum from field names used in the ProtoBuf definition.
@@ -182,6 +195,7 @@ pub mod failed {
                 "INVALID_PLAN" => Some(Self::InvalidPlan),
                 "TARGET_UNREACHABLE" => Some(Self::TargetUnreachable),
                 "DATA_DIFFERS" => Some(Self::DataDiffers),
+                "SETUP_FAILED" => Some(Self::SetupFailed),
                 _ => None,
             }
         }
@@ -191,11 +205,14 @@ pub mod failed {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Noted {}
 /// The agreed instant.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Start {
     /// By the operator's clock, nanoseconds since 1970. One in the past means at once.
     #[prost(fixed64, tag = "1")]
     pub at: u64,
+    /// What the setup captured: that of worker 0's Ready.
+    #[prost(string, optional, tag = "2")]
+    pub setup: ::core::option::Option<::prost::alloc::string::String>,
 }
 /// Ends the load early. A later one may turn a graceful stop into one at once.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -290,6 +307,59 @@ pub struct Snapshot {
     /// What the generator says of itself.
     #[prost(message, optional, tag = "4")]
     pub health: ::core::option::Option<Health>,
+    /// One per metric and window that observed anything.
+    #[prost(message, repeated, tag = "5")]
+    pub metrics: ::prost::alloc::vec::Vec<MetricCell>,
+    /// Failed requests by cause.
+    #[prost(message, repeated, tag = "6")]
+    pub failures: ::prost::alloc::vec::Vec<Failure>,
+}
+/// One metric in one window: a check, a counter, a rate or a trend of the plan.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct MetricCell {
+    /// Index into the layout's metrics.
+    #[prost(uint32, tag = "1")]
+    pub metric: u32,
+    /// Index into the layout's windows.
+    #[prost(uint32, tag = "2")]
+    pub window: u32,
+    /// Observations; of a trend: all that ended or timed out.
+    #[prost(uint64, tag = "3")]
+    pub count: u64,
+    /// Checks that passed, a rate's true, what a trend says is done.
+    #[prost(uint64, tag = "4")]
+    pub good: u64,
+    /// A counter's sum.
+    #[prost(uint64, tag = "5")]
+    pub sum: u64,
+    /// Of a trend: what timed out. count - good - timed_out failed.
+    #[prost(uint64, tag = "6")]
+    pub timed_out: u64,
+    /// Of a trend: how long it took what is done.
+    #[prost(message, optional, tag = "7")]
+    pub histogram: ::core::option::Option<Histogram>,
+}
+/// Requests that failed of the same cause.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Failure {
+    /// Index into the layout's request names.
+    #[prost(uint32, tag = "1")]
+    pub request: u32,
+    /// Index of the class, in the order of Counts.classes; absent for a sum of causes that were too many to be told apart.
+    #[prost(uint32, optional, tag = "2")]
+    pub class: ::core::option::Option<u32>,
+    /// Status of the response, if there was one.
+    #[prost(uint32, optional, tag = "3")]
+    pub status: ::core::option::Option<u32>,
+    /// How many.
+    #[prost(uint64, tag = "4")]
+    pub count: u64,
+    /// When the request of the example began, since the start of the run.
+    #[prost(uint64, tag = "5")]
+    pub at: u64,
+    /// What was wrong with the first of them, at most 300 characters; empty if that was said before.
+    #[prost(string, tag = "6")]
+    pub example: ::prost::alloc::string::String,
 }
 /// One request name in one window.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -359,11 +429,14 @@ pub struct Counts {
     /// Response bytes read.
     #[prost(uint64, tag = "10")]
     pub received: u64,
+    /// Requests that repeat a failed one.
+    #[prost(uint64, tag = "11")]
+    pub retries: u64,
 }
 /// A pair of counters.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ObjectiveCount {
-    /// Requests in scope.
+    /// Requests, or observations of metrics, in scope.
     #[prost(uint64, tag = "1")]
     pub total: u64,
     /// Of them, bad.
@@ -401,7 +474,7 @@ pub struct Second {
 /// What the generator says of itself.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Health {
-    /// Open model: sent minus intended, judged requests.
+    /// Open model: sent minus intended, judged requests that begin an arrival.
     #[prost(message, optional, tag = "1")]
     pub lateness: ::core::option::Option<Histogram>,
     /// Closed model: how late judged waits ended.

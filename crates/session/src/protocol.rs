@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
-use crate::{FailureKind, Final, RunKey, StartFailure, Stop, proto};
+use crate::{FailureKind, Final, Readiness, RunKey, StartFailure, Stop, proto};
 
 /// Version of the protocol that this code speaks; as an operator, also the one before.
 pub const PROTOCOL: u32 = 1;
@@ -32,7 +32,27 @@ pub struct HelloInfo {
 /// SHA-256 of a plan's text, lower-case hex: what workers compare.
 #[must_use]
 pub fn plan_hash(json: &[u8]) -> String {
-    Sha256::digest(json).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&Sha256::digest(json))
+}
+
+/// SHA-256 over data tables, by name and bytes in the order of names, lower-case hex: what workers compare. Nothing without tables.
+#[must_use]
+pub fn data_hash<'a>(tables: impl IntoIterator<Item = (&'a String, &'a Vec<u8>)>) -> Option<String> {
+    let mut hash = Sha256::new();
+    let mut any = false;
+    for (name, bytes) in tables {
+        any = true;
+        // Lengths keep what ends here apart from what begins there.
+        for part in [name.as_bytes(), bytes.as_slice()] {
+            hash.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+            hash.update(part);
+        }
+    }
+    any.then(|| hex(&hash.finalize()))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The version that an operator of version `newest` speaks with a worker of version `theirs`.
@@ -51,6 +71,7 @@ pub(crate) fn write_failed(cause: &StartFailure) -> proto::Failed {
         FailureKind::TargetUnreachable => proto::failed::Kind::TargetUnreachable,
         FailureKind::DataDiffers => proto::failed::Kind::DataDiffers,
         FailureKind::InvalidPlan => proto::failed::Kind::InvalidPlan,
+        FailureKind::SetupFailed => proto::failed::Kind::SetupFailed,
     };
     proto::Failed { kind: kind.into(), message: cause.message.clone() }
 }
@@ -60,8 +81,18 @@ pub(crate) fn read_failed(message: proto::Failed) -> StartFailure {
         proto::failed::Kind::TargetUnreachable => FailureKind::TargetUnreachable,
         proto::failed::Kind::DataDiffers => FailureKind::DataDiffers,
         proto::failed::Kind::InvalidPlan => FailureKind::InvalidPlan,
+        proto::failed::Kind::SetupFailed => FailureKind::SetupFailed,
     };
     StartFailure { kind, message: message.message }
+}
+
+/// `started`: the worker was given its start on an earlier connection.
+pub(crate) fn write_ready(readiness: &Readiness, started: bool) -> proto::Ready {
+    proto::Ready { setup: readiness.setup.clone(), data: readiness.data_hash.clone(), started }
+}
+
+pub(crate) fn read_ready(message: proto::Ready) -> Readiness {
+    Readiness { setup: message.setup, data_hash: message.data }
 }
 
 pub(crate) fn write_final(last: &Final, last_seq: u64) -> proto::Final {
@@ -102,6 +133,26 @@ mod tests {
             assert_eq!(agree(theirs, newest).is_ok(), spoken, "{theirs} with {newest}");
         }
         assert!(agree(9, 1).unwrap_err().contains("speaks protocol 9, this operator 1 to 1"));
+    }
+
+    #[test]
+    fn data_are_told_apart_by_name_bytes_and_where_they_end() {
+        let hash = |tables: &[(&str, &str)]| {
+            let owned: Vec<(String, Vec<u8>)> =
+                tables.iter().map(|(name, text)| ((*name).to_owned(), text.as_bytes().to_vec())).collect();
+            data_hash(owned.iter().map(|(name, bytes)| (name, bytes)))
+        };
+        assert_eq!(hash(&[]), None);
+        let all = [
+            hash(&[("users", "a\n")]),
+            hash(&[("users", "b\n")]),
+            hash(&[("user", "sa\n")]),
+            hash(&[("users", "a\n"), ("x", "")]),
+            hash(&[("users", "a\nx")]),
+        ];
+        assert!(all.iter().all(|hash| hash.as_ref().is_some_and(|hash| hash.len() == 64)));
+        assert_eq!(all.iter().collect::<std::collections::BTreeSet<_>>().len(), all.len(), "{all:?}");
+        assert_eq!(hash(&[("users", "a\n")]), all[0]);
     }
 
     #[test]

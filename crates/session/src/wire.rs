@@ -1,8 +1,8 @@
 //! Snapshots as protocol messages and back, and the cutting of large ones. Used by `outbox.rs` (worker) and `attend.rs` (operator).
 
 use plimsoll_measure::{
-    Cell, Counts, ErrorClass, Health, Histogram, HistogramError, HistogramParts, Layout, ObjectiveCount,
-    RequestId, Second, Snapshot, WindowId,
+    Cell, Counts, ErrorClass, Failure, Health, Histogram, HistogramError, HistogramParts, Layout, MetricCell,
+    MetricId, ObjectiveCount, RequestId, Second, Snapshot, WindowId, shorten,
 };
 use prost::Message;
 
@@ -20,7 +20,7 @@ pub enum WireError {
     /// An index points outside the plan's layout.
     #[error("snapshot names {what} {index}, but the plan has {count}")]
     Index {
-        /// `request`, `window` or `status`.
+        /// `request`, `window`, `metric`, `error class` or `status`.
         what: &'static str,
         /// The number that came.
         index: u32,
@@ -38,6 +38,9 @@ pub enum WireError {
     /// More error classes than there are.
     #[error("snapshot has {0} error classes, but there are {all}", all = ErrorClass::ALL.len())]
     Classes(usize),
+    /// Counters of a metric that cannot be.
+    #[error("counts of metric {0} contradict each other")]
+    Metric(u32),
     /// A histogram of another version, or nonsense.
     #[error(transparent)]
     Histogram(#[from] HistogramError),
@@ -45,7 +48,7 @@ pub enum WireError {
 
 /// Cuts a snapshot into messages of at most `limit` bytes, in order; at least one, even of an empty snapshot.
 ///
-/// A cell or second that alone is over the limit is sent alone.
+/// What alone is over the limit is sent alone.
 pub(crate) fn encode(snapshot: &Snapshot, limit: usize) -> Vec<proto::Snapshot> {
     let room = limit.saturating_sub(ENVELOPE);
     let mut parts = Vec::new();
@@ -57,7 +60,11 @@ pub(crate) fn encode(snapshot: &Snapshot, limit: usize) -> Vec<proto::Snapshot> 
     let mut size = part.encoded_len();
     let mut fits = |part: &mut proto::Snapshot, more: usize| {
         // Tag and length of an embedded message take at most 6 bytes.
-        let full = size + more + 6 > room && !(part.cells.is_empty() && part.series.is_empty());
+        let is_empty = part.cells.is_empty()
+            && part.metrics.is_empty()
+            && part.failures.is_empty()
+            && part.series.is_empty();
+        let full = size + more + 6 > room && !is_empty;
         if full {
             parts.push(std::mem::take(part));
             size = 0;
@@ -67,6 +74,14 @@ pub(crate) fn encode(snapshot: &Snapshot, limit: usize) -> Vec<proto::Snapshot> 
     for cell in snapshot.cells.iter().map(cell) {
         fits(&mut part, cell.encoded_len());
         part.cells.push(cell);
+    }
+    for cell in snapshot.metrics.iter().map(metric) {
+        fits(&mut part, cell.encoded_len());
+        part.metrics.push(cell);
+    }
+    for failure in snapshot.failures.iter().map(failure) {
+        fits(&mut part, failure.encoded_len());
+        part.failures.push(failure);
     }
     for second in snapshot.series.iter().map(second) {
         fits(&mut part, second.encoded_len());
@@ -83,6 +98,8 @@ pub(crate) fn encode(snapshot: &Snapshot, limit: usize) -> Vec<proto::Snapshot> 
 pub(crate) fn decode(message: &proto::Snapshot, layout: &Layout) -> Result<Snapshot, WireError> {
     Ok(Snapshot {
         cells: message.cells.iter().map(|cell| read_cell(cell, layout)).collect::<Result<_, _>>()?,
+        metrics: message.metrics.iter().map(|cell| read_metric(cell, layout)).collect::<Result<_, _>>()?,
+        failures: message.failures.iter().map(|one| read_failure(one, layout)).collect::<Result<_, _>>()?,
         objectives: read_objectives(&message.objectives, layout)?,
         series: message.series.iter().map(|second| read_second(second, layout)).collect::<Result<_, _>>()?,
         health: message.health.as_ref().map_or_else(|| Ok(Health::default()), read_health)?,
@@ -156,6 +173,61 @@ fn read_cell(message: &proto::Cell, layout: &Layout) -> Result<Cell, WireError> 
     })
 }
 
+fn metric(cell: &MetricCell) -> proto::MetricCell {
+    proto::MetricCell {
+        metric: u32::from(cell.metric.0),
+        window: u32::from(cell.window.0),
+        count: cell.count,
+        good: cell.good,
+        sum: cell.sum,
+        timed_out: cell.timed_out,
+        histogram: histogram(&cell.histogram),
+    }
+}
+
+fn read_metric(message: &proto::MetricCell, layout: &Layout) -> Result<MetricCell, WireError> {
+    let cell = MetricCell {
+        metric: MetricId(small("metric", message.metric, layout.metrics.len())?),
+        window: WindowId(small("window", message.window, layout.windows.len())?),
+        count: message.count,
+        good: message.good,
+        sum: message.sum,
+        timed_out: message.timed_out,
+        histogram: read_histogram(message.histogram.as_ref())?,
+    };
+    let ended = cell.good.checked_add(cell.timed_out).filter(|ended| *ended <= cell.count);
+    if ended.is_none() || cell.histogram.count() > cell.good {
+        return Err(WireError::Metric(message.metric));
+    }
+    Ok(cell)
+}
+
+fn failure(failure: &Failure) -> proto::Failure {
+    proto::Failure {
+        request: u32::from(failure.request.0),
+        class: failure.class.map(|class| class as u32),
+        status: failure.status.map(u32::from),
+        count: failure.count,
+        at: failure.at,
+        example: failure.example.clone(),
+    }
+}
+
+fn read_failure(message: &proto::Failure, layout: &Layout) -> Result<Failure, WireError> {
+    let class = |index| {
+        let at = small("error class", index, ErrorClass::ALL.len())?;
+        Ok::<_, WireError>(ErrorClass::ALL[usize::from(at)])
+    };
+    Ok(Failure {
+        request: RequestId(small("request", message.request, layout.requests.len())?),
+        class: message.class.map(class).transpose()?,
+        status: message.status.map(|status| small("status", status, 1000)).transpose()?,
+        count: message.count,
+        at: message.at,
+        example: shorten(message.example.clone()),
+    })
+}
+
 /// An index below `count`.
 fn small(what: &'static str, index: u32, count: usize) -> Result<u16, WireError> {
     let small = u16::try_from(index).ok().filter(|small| usize::from(*small) < count);
@@ -179,6 +251,7 @@ fn counts(counts: &Counts) -> proto::Counts {
         },
         statuses: counts.statuses.iter().map(|(status, n)| (u32::from(*status), *n)).collect(),
         received: counts.received,
+        retries: counts.retries,
     }
 }
 
@@ -199,6 +272,7 @@ fn read_counts(message: &proto::Counts) -> Result<Counts, WireError> {
         classes: classes.collect(),
         statuses: message.statuses.iter().map(status).collect::<Result<_, WireError>>()?,
         received: message.received,
+        retries: message.retries,
     })
 }
 
@@ -262,7 +336,7 @@ fn read_health(message: &proto::Health) -> Result<Health, WireError> {
 mod tests {
     use std::collections::BTreeMap;
 
-    use plimsoll_measure::{Bad, Objective, Window};
+    use plimsoll_measure::{Bad, Metric, MetricKind, Objective, Population, Window};
 
     use super::*;
 
@@ -272,10 +346,16 @@ mod tests {
             windows: vec![Window { name: "main".to_owned(), judged: true, spans: Vec::new() }],
             segments: Vec::new(),
             objectives: vec![Objective {
+                population: Population::Requests,
                 request: None,
                 window: None,
                 bad: Bad::Failed { classes: Vec::new() },
             }],
+            metrics: vec![
+                Metric { name: "ok".to_owned(), kind: MetricKind::Check, request: Some(RequestId(0)) },
+                Metric { name: "took".to_owned(), kind: MetricKind::Trend, request: None },
+            ],
+            hooks: None,
         }
     }
 
@@ -298,6 +378,7 @@ mod tests {
             classes: BTreeMap::from([(ErrorClass::Dns, 8), (ErrorClass::Body, 9)]),
             statuses: BTreeMap::from([(200, 10), (503, 11)]),
             received: 12,
+            retries: 13,
         };
         let cell = |request| Cell {
             request: RequestId(request),
@@ -335,7 +416,30 @@ mod tests {
             iterations: 49,
         };
         let series = vec![second(0), second(1), second(u32::MAX)];
-        Snapshot { cells: vec![cell(0), cell(1)], objectives, series, health }
+        let metric = |metric| MetricCell {
+            metric: MetricId(metric),
+            window: WindowId(0),
+            count: 60,
+            good: 2,
+            sum: 61,
+            timed_out: 3,
+            histogram: durations(&[62, 63_000_000]),
+        };
+        let failure = |class, status: Option<u16>, example: &str| Failure {
+            request: RequestId(1),
+            class,
+            status,
+            count: 70,
+            at: 71,
+            example: example.to_owned(),
+        };
+        let failures = vec![
+            failure(Some(ErrorClass::Dns), None, "no such host"),
+            failure(Some(ErrorClass::Status), Some(503), "503: {\"error\":\"full\"}"),
+            failure(None, None, ""),
+        ];
+        let (cells, metrics) = (vec![cell(0), cell(1)], vec![metric(0), metric(1)]);
+        Snapshot { cells, metrics, failures, objectives, series, health }
     }
 
     #[test]
@@ -354,7 +458,8 @@ mod tests {
             let parts = encode(&full(), limit);
             let mut sum = Snapshot::default();
             for part in &parts {
-                let alone = part.cells.len() + part.series.len() == 1;
+                let pieces = part.cells.len() + part.metrics.len() + part.failures.len() + part.series.len();
+                let alone = pieces == 1;
                 assert!(alone || part.encoded_len() <= limit, "{} of {limit}", part.encoded_len());
                 sum.merge(&decode(part, &layout()).unwrap());
             }
@@ -381,6 +486,11 @@ mod tests {
                 message(|m| m.cells[0].counts.as_mut().unwrap().classes = vec![1; 9]),
                 "9 error classes, but there are 8",
             ),
+            (message(|m| m.metrics[0].metric = 2), "snapshot names metric 2, but the plan has 2"),
+            (message(|m| m.metrics[1].timed_out = 59), "counts of metric 1 contradict each other"),
+            (message(|m| m.metrics[1].good = 1), "counts of metric 1 contradict each other"),
+            (message(|m| m.failures[0].class = Some(8)), "snapshot names error class 8, but the plan has 8"),
+            (message(|m| m.failures[1].status = Some(1_000)), "snapshot names status 1000"),
             (message(|m| m.cells[1].latency.as_mut().unwrap().shift = 9), "histogram scale"),
             (
                 message(|m| m.health.as_mut().unwrap().waits.as_mut().unwrap().buckets.push(1)),

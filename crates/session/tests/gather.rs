@@ -8,10 +8,16 @@ use std::sync::Arc;
 use fixture::{plan, requests};
 use plimsoll_measure::Snapshot;
 use plimsoll_plan::Plan;
-use plimsoll_session::{Applied, FailureKind, Final, Gather, Refusal, StartFailure, WorkerState};
+use plimsoll_session::{Applied, FailureKind, Final, Gather, Readiness, Refusal, StartFailure, WorkerState};
 
 fn gather(workers: u32) -> Gather {
     Gather::new(plan(workers))
+}
+
+fn with_iterations(iterations: Option<u64>) -> Plan {
+    let mut plan = Plan::clone(&plan(2));
+    plan.loads[0].iterations = iterations;
+    plan
 }
 
 fn state(gather: &Gather, index: u32) -> WorkerState {
@@ -33,9 +39,9 @@ fn a_run_goes_from_absent_to_done() {
     assert_eq!(gather.hello(0, "a"), Ok(0));
     assert_eq!(gather.hello(1, "b"), Ok(0));
     assert_eq!(state(&gather, 0), WorkerState::Connected);
-    gather.ready(0).unwrap();
+    gather.ready(0, Readiness::default()).unwrap();
     assert!(!gather.all_ready());
-    gather.ready(1).unwrap();
+    gather.ready(1, Readiness::default()).unwrap();
     assert!(gather.all_ready() && !gather.started());
     gather.start();
     assert_eq!(state(&gather, 1), WorkerState::Running);
@@ -57,7 +63,7 @@ fn a_run_is_measured_up_to_when_its_last_workers_load_ended() {
     const SECOND: u64 = 1_000_000_000;
     let last = |load: u64| Final { load: Some(load), ..Final::default() };
     let begun = |iterations: Option<u64>| {
-        let mut gather = Gather::new(Arc::new(Plan { iterations, ..Plan::clone(&plan(2)) }));
+        let mut gather = Gather::new(Arc::new(with_iterations(iterations)));
         for (index, uid) in [(0, "a"), (1, "b")] {
             gather.hello(index, uid).unwrap();
             gather.delta(index, uid, 1, false, &requests(0, 10)).unwrap();
@@ -92,7 +98,7 @@ fn a_pod_is_replaced_before_the_start_and_never_after() {
     gather.hello(0, "second").unwrap();
     assert_eq!(state(&gather, 0), WorkerState::Connected);
     assert_eq!(gather.hello(0, "first"), Err(Refusal::Replaced { index: 0, holder: "second".to_owned() }));
-    gather.ready(0).unwrap();
+    gather.ready(0, Readiness::default()).unwrap();
     gather.start();
     assert_eq!(gather.hello(0, "third"), Err(Refusal::Taken { index: 0, holder: "second".to_owned() }));
     assert_eq!(gather.hello(0, "second"), Ok(0), "the same pod may connect again");

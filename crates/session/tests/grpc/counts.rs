@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use plimsoll_measure::{Snapshot, WindowId};
-use plimsoll_session::{Door, Final, GrpcDoor, Hub, LastWords, Role, WorkerState};
+use plimsoll_session::{Door, Final, GrpcDoor, Hub, LastWords, Readiness, Role, WorkerState};
 
 use crate::fixture::{layout, requests};
 use crate::proxy::Proxy;
@@ -14,7 +14,7 @@ async fn running(operator: &Operator, workers: u32) -> Vec<GrpcDoor> {
     for index in 0..workers {
         let mut door = worker(operator, index, "uid").await.unwrap();
         operator.hub.start(&key(), SystemTime::now());
-        within(door.ready()).await.unwrap();
+        within(door.ready(Readiness::default())).await.unwrap();
         doors.push(door);
     }
     doors
@@ -123,7 +123,7 @@ async fn a_new_leader_gets_everything_and_the_old_one_forgets() {
     let mut doors = running(&old, 1).await;
     // The second worker asks the follower and is sent on.
     let mut second = worker(&new, 1, "uid").await.unwrap();
-    within(second.ready()).await.unwrap();
+    within(second.ready(Readiness::default())).await.unwrap();
     doors.push(second);
     let mut sum = Snapshot::default();
     push(&mut doors, &mut sum, 0);
@@ -167,7 +167,7 @@ async fn a_connection_that_died_silently_is_noticed_on_both_sides() {
     let mut door =
         plimsoll_session::dial(endpoint(&trust, proxy.address, token), hello(0, "uid")).await.unwrap();
     operator.hub.start(&key(), SystemTime::now());
-    within(door.ready()).await.unwrap();
+    within(door.ready(Readiness::default())).await.unwrap();
     let mut doors = vec![door];
     let mut sum = Snapshot::default();
     push(&mut doors, &mut sum, 0);

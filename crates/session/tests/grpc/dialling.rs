@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant, SystemTime};
 
-use plimsoll_session::{Door, Endpoint, FailureKind, HelloInfo, Role, SessionError, dial};
+use plimsoll_session::{Door, Endpoint, FailureKind, HelloInfo, Readiness, Role, SessionError, dial};
 
 use crate::rig::{Operator, Trust, endpoint, hello, key, within, worker};
 
@@ -54,7 +54,7 @@ async fn a_second_pod_is_refused_after_the_start() {
     operator.open(1);
     operator.hub.start(&key(), SystemTime::now());
     let mut first = worker(&operator, 0, "a").await.unwrap();
-    within(first.ready()).await.unwrap();
+    within(first.ready(Readiness::default())).await.unwrap();
     let reason = refused(endpoint(&trust, operator.address, "shop/checkout-1/0/b"), hello(0, "b")).await;
     assert!(reason.contains("never replaced"), "{reason}");
     assert!(operator.until(|_| true).await.links[0].connected, "the first one stays");

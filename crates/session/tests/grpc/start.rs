@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
-use plimsoll_session::{Door, FailureKind, Hub, Role, SessionError, StartFailure, Stop, WorkerState, dial};
+use plimsoll_session::{
+    Door, FailureKind, Hub, Readiness, Role, SessionError, StartFailure, Stop, WorkerState, dial,
+};
 
 use crate::rig::{Operator, Trust, endpoint, hello, key, within, worker};
 
@@ -28,7 +30,7 @@ async fn three_workers_with_clocks_off_by_seconds_start_together() {
         let endpoint = plimsoll_session::Endpoint { wall, ..endpoint(&trust, operator.address, &token) };
         let mut door = dial(endpoint, hello(index, "uid")).await.unwrap();
         ready.push(tokio::spawn(async move {
-            let start = door.ready().await.unwrap();
+            let start = door.ready(Readiness::default()).await.unwrap();
             (start, door)
         }));
     }
@@ -54,7 +56,7 @@ async fn an_instant_in_the_past_means_at_once_and_says_so() {
     operator.open(1);
     operator.hub.start(&key(), SystemTime::now() - Duration::from_secs(2));
     let mut door = worker(&operator, 0, "a").await.unwrap();
-    let start = within(door.ready()).await.unwrap();
+    let start = within(door.ready(Readiness::default())).await.unwrap();
     assert!(start.at <= Instant::now());
     assert!(start.late >= 2_000_000_000 && start.late < 20_000_000_000, "{} ns", start.late);
 }
@@ -65,7 +67,7 @@ async fn a_start_given_while_a_worker_is_away_reaches_it() {
     let mut operator = Operator::start(&trust, Role::Leader);
     operator.open(1);
     let mut door = worker(&operator, 0, "a").await.unwrap();
-    let ready = tokio::spawn(async move { door.ready().await });
+    let ready = tokio::spawn(async move { door.ready(Readiness::default()).await });
     operator.until(|progress| progress.gather.all_ready()).await;
     operator.kill();
     operator.hub.start(&key(), SystemTime::now());
@@ -79,7 +81,7 @@ async fn readiness_survives_an_operator_that_forgot() {
     let mut operator = Operator::start(&trust, Role::Leader);
     operator.open(1);
     let mut door = worker(&operator, 0, "a").await.unwrap();
-    let ready = tokio::spawn(async move { door.ready().await });
+    let ready = tokio::spawn(async move { door.ready(Readiness::default()).await });
     operator.until(|progress| progress.gather.all_ready()).await;
     operator.kill();
     operator.hub = Hub::new();
@@ -104,7 +106,7 @@ async fn a_failure_to_start_is_noted_and_a_newer_pod_makes_up_for_it() {
     let mut newer = worker(&operator, 0, "b").await.unwrap();
     let refused = within(door.stop_asked()).await;
     assert!(refused.at_once, "{refused:?}");
-    let ready = tokio::spawn(async move { newer.ready().await });
+    let ready = tokio::spawn(async move { newer.ready(Readiness::default()).await });
     operator.until(|progress| progress.gather.all_ready()).await;
     operator.hub.start(&key(), SystemTime::now());
     assert!(within(ready).await.unwrap().is_ok());
@@ -116,7 +118,7 @@ async fn a_stop_before_the_start_ends_the_wait() {
     let operator = Operator::start(&trust, Role::Leader);
     operator.open(2);
     let mut door = worker(&operator, 0, "a").await.unwrap();
-    let ready = tokio::spawn(async move { door.ready().await });
+    let ready = tokio::spawn(async move { door.ready(Readiness::default()).await });
     operator.until(|progress| progress.gather.worker(0).unwrap().state == WorkerState::Ready).await;
     let stop = Stop { reason: "cancelled by kim".to_owned(), at_once: false };
     operator.hub.stop(&key(), stop.clone());

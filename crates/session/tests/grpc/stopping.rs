@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use plimsoll_session::{Door, Final, Role, SessionError, Stop, WorkerState};
+use plimsoll_session::{Door, Final, Readiness, Role, SessionError, Stop, WorkerState};
 
 use crate::fixture::requests;
 use crate::rig::{Operator, Trust, key, within, worker};
@@ -18,7 +18,7 @@ async fn a_graceful_stop_can_become_one_at_once_and_never_the_reverse() {
     operator.open(1);
     operator.hub.start(&key(), SystemTime::now());
     let mut door = worker(&operator, 0, "a").await.unwrap();
-    within(door.ready()).await.unwrap();
+    within(door.ready(Readiness::default())).await.unwrap();
     operator.hub.stop(&key(), stop("an SLO is missed", false));
     assert_eq!(within(door.stop_asked()).await, stop("an SLO is missed", false));
     operator.hub.stop(&key(), stop("cancelled", true));
@@ -34,7 +34,7 @@ async fn a_stop_of_the_worker_itself_is_reported() {
     operator.open(1);
     operator.hub.start(&key(), SystemTime::now());
     let mut door = worker(&operator, 0, "a").await.unwrap();
-    within(door.ready()).await.unwrap();
+    within(door.ready(Readiness::default())).await.unwrap();
     door.stopper().stop(stop("worker 0 received SIGTERM", false));
     let stopped = within(door.stop_asked()).await;
     let fault = Some("core 1".to_owned());
@@ -52,7 +52,7 @@ async fn a_worker_given_up_as_lost_stops_at_once_and_keeps_its_counts() {
     operator.open(1);
     operator.hub.start(&key(), SystemTime::now());
     let mut door = worker(&operator, 0, "a").await.unwrap();
-    within(door.ready()).await.unwrap();
+    within(door.ready(Readiness::default())).await.unwrap();
     door.push(requests(0, 10));
     operator.until(|progress| progress.gather.merged().total().sent == 10).await;
     operator.hub.lost(&key(), 0);
@@ -74,7 +74,7 @@ async fn closing_a_run_stops_its_workers_at_once() {
     operator.open(1);
     operator.hub.start(&key(), SystemTime::now());
     let mut door = worker(&operator, 0, "a").await.unwrap();
-    within(door.ready()).await.unwrap();
+    within(door.ready(Readiness::default())).await.unwrap();
     operator.hub.close(&key());
     let stopped = within(door.stop_asked()).await;
     assert!(stopped.at_once && stopped.reason.contains("the run is gone"), "{stopped:?}");
@@ -90,7 +90,7 @@ async fn changes_wake_the_reconciler() {
     let mut door = worker(&operator, 0, "a").await.unwrap();
     assert_eq!(within(changes.recv()).await, Ok(key()));
     operator.hub.start(&key(), SystemTime::now());
-    within(door.ready()).await.unwrap();
+    within(door.ready(Readiness::default())).await.unwrap();
     assert_eq!(within(changes.recv()).await, Ok(key()));
     assert!(changes.try_recv().is_err());
     for second in 0..20 {
@@ -112,7 +112,7 @@ async fn an_ack_reaches_the_worker_before_the_run_closes() {
     operator.open(1);
     operator.hub.start(&key(), SystemTime::now());
     let mut door = worker(&operator, 0, "a").await.unwrap();
-    within(door.ready()).await.unwrap();
+    within(door.ready(Readiness::default())).await.unwrap();
     let finished = tokio::spawn(async move { door.finish(Final::default()).await });
     operator.until(|progress| progress.gather.all_done()).await;
     operator.hub.ack(&key());
