@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use plimsoll_measure::RATE_SECONDS;
-use plimsoll_plan::{Load, Plan};
+use plimsoll_plan::{Load, LoadGroup, Plan};
 use plimsoll_slo::text;
 
 /// How much a run may be.
@@ -95,30 +95,14 @@ pub(crate) fn check(plan: &Plan, limits: &Limits, namespaces: impl Fn(&str) -> b
             "limits.maxWorkers",
         );
     }
-    match &plan.load {
-        Load::Closed { users } => {
-            let peak = users.iter().map(|ramp| ramp.from.max(ramp.to)).max().unwrap_or(0);
-            if peak > limits.users {
-                return over(
-                    "the peak of spec.profile.users",
-                    peak.to_string(),
-                    limits.users.to_string(),
-                    "limits.maxUsers",
-                );
-            }
-        }
-        Load::Open { rate, .. } => {
-            let peak = rate.iter().map(|ramp| ramp.from.max(ramp.to)).max().unwrap_or(0);
-            if peak > limits.rate.saturating_mul(RATE_SECONDS) {
-                let allowed = format!("{}/s", limits.rate);
-                return over(
-                    "the peak of spec.profile.arrivals.rate",
-                    text::rate_exact(peak),
-                    allowed,
-                    "limits.maxRate",
-                );
-            }
-        }
+    let (users, rate) = (plan.peak_users(), peak_rate(plan));
+    if users > limits.users {
+        let (asked, allowed) = (users.to_string(), limits.users.to_string());
+        return over("the peak of spec.profile.users", asked, allowed, "limits.maxUsers");
+    }
+    if rate > limits.rate.saturating_mul(RATE_SECONDS) {
+        let (asked, allowed) = (text::rate_exact(rate), format!("{}/s", limits.rate));
+        return over("the peak of spec.profile.arrivals.rate", asked, allowed, "limits.maxRate");
     }
     let duration = Duration::from_nanos(plan.duration);
     if duration > limits.duration {
@@ -127,6 +111,19 @@ pub(crate) fn check(plan: &Plan, limits: &Limits, namespaces: impl Fn(&str) -> b
         return over("the duration of spec.profile", asked, allowed, "limits.maxDuration");
     }
     check_host(&plan.target.host, &plan.run.namespace, limits, namespaces)
+}
+
+/// Most arrivals per [`RATE_SECONDS`] at any moment: the peaks of the loads that go on at the same time.
+fn peak_rate(plan: &Plan) -> u64 {
+    let peak = |group: &LoadGroup| match &group.load {
+        Load::Open { rate, .. } => rate.iter().map(|ramp| ramp.from.max(ramp.to)).max().unwrap_or(0),
+        Load::Closed { .. } => 0,
+    };
+    let together = |at: u64| {
+        let going_on = plan.loads.iter().filter(|group| (group.start..group.end()).contains(&at));
+        going_on.map(peak).fold(0, u64::saturating_add)
+    };
+    plan.loads.iter().map(|group| together(group.start)).max().unwrap_or(0)
 }
 
 fn check_host(

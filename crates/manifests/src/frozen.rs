@@ -135,10 +135,10 @@ impl Frozen {
         given.map_or(DEFAULT_START_TIMEOUT, |given| Duration::from_nanos(given.nanos))
     }
 
-    /// Nanoseconds from the start to the latest moment at which work may be in flight.
+    /// Nanoseconds from the start to the latest moment at which work may be in flight, that of the teardown included.
     #[must_use]
     pub fn latest_end(&self) -> u64 {
-        self.plan.duration.saturating_add(self.plan.graceful_stop)
+        self.plan.duration.saturating_add(self.plan.graceful_stop).saturating_add(self.plan.teardown_time())
     }
 }
 

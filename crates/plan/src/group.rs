@@ -5,6 +5,9 @@ use plimsoll_scenario::Sequence;
 
 use crate::{Distribution, Load, LoadGroup, Plan};
 
+/// Nanoseconds that a teardown has in any case.
+const LEAST_TEARDOWN: u64 = 30_000_000_000;
+
 impl Plan {
     /// Whether some load is of the open model.
     #[must_use]
@@ -69,6 +72,12 @@ impl Plan {
     #[must_use]
     pub fn iterations(&self) -> Option<u64> {
         self.loads.iter().try_fold(0_u64, |all, group| Some(all.saturating_add(group.iterations?)))
+    }
+
+    /// How long the teardown may take, nanoseconds: as long as work in flight, and at least 30 s; 0 without one.
+    #[must_use]
+    pub fn teardown_time(&self) -> u64 {
+        if self.script.teardown.is_empty() { 0 } else { self.graceful_stop.max(LEAST_TEARDOWN) }
     }
 
     /// Number of the first member of load `index`: members of different loads never bear the same.

@@ -388,12 +388,13 @@ impl Gather {
         Some(skews().max()? - skews().min()?)
     }
 
-    /// How much of the run was measured, nanoseconds: all of it, unless it was `cut` short or its iterations were done before; then
+    /// How much of the run was measured, nanoseconds: all of it, unless it was `cut` short or its iterations were done, or its data used up, before; then
     /// until the last worker's load had ended. One that did not say so made load for as long as there are counts, in whole seconds.
     #[must_use]
     pub fn measured(&self, cut: bool) -> u64 {
         let duration = self.plan.duration;
-        if !cut && self.plan.loads.iter().all(|load| load.iterations.is_none()) {
+        let planned = self.plan.iterations().is_none() && !self.plan.script.data.iter().any(|data| data.once);
+        if !cut && planned {
             return duration;
         }
         let seconds = self.merged.series.last().map_or(0, |last| u64::from(last.second) + 1);

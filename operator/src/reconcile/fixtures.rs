@@ -9,7 +9,7 @@ use plimsoll_api::{References, lower, spec_hash};
 use plimsoll_manifests::{Frozen, Settings};
 use plimsoll_measure::{Cell, Counts, Histogram, ObjectiveCount, RequestId, Second, Snapshot, WindowId};
 use plimsoll_plan::RunId;
-use plimsoll_session::{Final, Gather, Link, Progress, RunKey};
+use plimsoll_session::{Final, Gather, Link, Progress, Readiness, RunKey};
 use plimsoll_slo::{Reason, Verdict};
 use serde_json::{Value, json};
 
@@ -136,7 +136,7 @@ pub(super) fn started(seconds: i64) -> Observed {
     workers(&mut seen, |gather, _| {
         gather.start();
         for index in 0..2 {
-            gather.ready(index).unwrap();
+            gather.ready(index, Readiness::default()).unwrap();
             let mut first = snapshot(100, 0);
             first.health.wall = u64::try_from(seconds).unwrap() * 1_000_000_000;
             gather.delta(index, &format!("pod-{index}"), 1, false, &first).unwrap();

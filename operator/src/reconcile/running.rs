@@ -7,7 +7,6 @@ use std::time::{Duration, SystemTime};
 use plimsoll_api::conditions::reasons;
 use plimsoll_api::v1alpha1::Phase;
 use plimsoll_manifests::Frozen;
-use plimsoll_plan::Load;
 use plimsoll_session::{Final, Progress, Stop, WorkerState, WorkerView};
 use plimsoll_slo::{Facts, Reason, judge, live};
 
@@ -122,7 +121,7 @@ fn is_late(observed: &Observed, frozen: &Frozen, at: SystemTime) -> bool {
         .memory
         .opened_at
         .map_or(Duration::ZERO, |opened| observed.now.instant.duration_since(opened));
-    let graceful = Duration::from_nanos(frozen.plan.graceful_stop);
+    let graceful = Duration::from_nanos(frozen.plan.graceful_stop.saturating_add(frozen.plan.teardown_time()));
     let since_stop = observed.memory.stopped_at.map(|stopped| observed.now.instant.duration_since(stopped));
     let planned = observed.now.wall >= at + Duration::from_nanos(frozen.latest_end()) + COLLECT;
     opened >= COLLECT && (planned || since_stop.is_some_and(|since| since >= graceful + COLLECT))
@@ -189,7 +188,7 @@ fn facts(frozen: &Frozen, progress: &Progress, stopped: Option<Reason>) -> Facts
     let workers = progress.gather.workers();
     let lost = workers.iter().filter(|worker| is_lost(worker)).count();
     Facts {
-        open_model: matches!(frozen.plan.load, Load::Open { .. }),
+        open_model: frozen.plan.has_arrivals(),
         workers: frozen.plan.workers,
         workers_lost: u32::try_from(lost).unwrap_or(u32::MAX),
         start_skew: progress.gather.start_skew(),

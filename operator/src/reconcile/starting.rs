@@ -110,6 +110,7 @@ fn failure(index: u32, cause: &StartFailure) -> (Reason, String) {
         FailureKind::TargetUnreachable => Reason::TargetUnreachable,
         FailureKind::DataDiffers => Reason::DataDiffers,
         FailureKind::InvalidPlan => Reason::InvalidReference,
+        FailureKind::SetupFailed => Reason::SetupFailed,
     };
     (reason, format!("worker {index}: {}", cause.message))
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::SignedDuration;
 use plimsoll_api::v1alpha1::Phase;
-use plimsoll_session::{FailureKind, Final, StartFailure, Stop};
+use plimsoll_session::{FailureKind, Final, Readiness, StartFailure, Stop};
 use plimsoll_slo::{Reason, Verdict};
 use serde_json::json;
 
@@ -56,14 +56,14 @@ fn what_is_refused_is_told_before_anything_exists() {
 #[test]
 fn the_start_is_agreed_when_all_are_ready_and_connected() {
     let mut seen = accepted();
-    workers(&mut seen, |gather, _| drop(gather.ready(0)));
+    workers(&mut seen, |gather, _| drop(gather.ready(0, Readiness::default())));
     assert_phase(&judge(&seen), Phase::Starting);
     workers(&mut seen, |gather, links| {
-        (0..2).for_each(|index| gather.ready(index).unwrap());
+        (0..2).for_each(|index| gather.ready(index, Readiness::default()).unwrap());
         links[1].connected = false;
     });
     assert_phase(&judge(&seen), Phase::Starting);
-    workers(&mut seen, |gather, _| (0..2).for_each(|index| gather.ready(index).unwrap()));
+    workers(&mut seen, |gather, _| (0..2).for_each(|index| gather.ready(index, Readiness::default()).unwrap()));
     let decision = judge(&seen);
     assert_phase(&decision, Phase::Running);
     // Into the status first, then to the workers.
@@ -75,7 +75,7 @@ fn the_start_is_agreed_when_all_are_ready_and_connected() {
 #[test]
 fn a_start_that_no_worker_knows_is_agreed_anew() {
     let mut seen = started(1);
-    workers(&mut seen, |gather, _| (0..2).for_each(|index| gather.ready(index).unwrap()));
+    workers(&mut seen, |gather, _| (0..2).for_each(|index| gather.ready(index, Readiness::default()).unwrap()));
     let at = super::decide::start_of(&seen).unwrap();
     seen.memory.unsent_start = Some(at);
     let decision = judge(&seen);
@@ -93,6 +93,18 @@ fn workers_that_cannot_start_end_the_run() {
     let decision = judge(&seen);
     assert_over(&decision, Verdict::Error, Reason::TargetUnreachable, "worker 1: refused");
     assert_steps(&decision, &["Stop(now)"], &["Ack", "RetireJob(true)", "Unguard", "Tell(Finished)"]);
+    let mut setup = accepted();
+    let cause = StartFailure { kind: FailureKind::SetupFailed, message: "setup: POST /login: 503".into() };
+    workers(&mut setup, |gather, _| gather.failed(0, cause).unwrap());
+    assert_over(&judge(&setup), Verdict::Error, Reason::SetupFailed, "worker 0: setup: POST /login: 503");
+    let mut data = accepted();
+    workers(&mut data, |gather, _| {
+        for (index, hash) in [(0, "aa"), (1, "bb")] {
+            let readiness = Readiness { data_hash: Some(hash.to_owned()), ..Readiness::default() };
+            gather.ready(index, readiness).unwrap();
+        }
+    });
+    assert_over(&judge(&data), Verdict::Error, Reason::DataDiffers, "worker 1: its data have the hash bb");
     let mut failed = accepted();
     failed.job.as_mut().unwrap().failed_indexes = vec![1];
     failed.pods[1].ended = true;
@@ -215,7 +227,7 @@ fn a_backlog_on_its_way_is_no_missed_throughput() {
         workers(seen, |gather, _| {
             gather.start();
             for (index, seconds) in (0..).zip(covered) {
-                gather.ready(index).unwrap();
+                gather.ready(index, Readiness::default()).unwrap();
                 let mut counted = snapshot(30 * seconds, 0);
                 counted.health.wall = seconds * 1_000_000_000;
                 gather.delta(index, &format!("pod-{index}"), 1, false, &counted).unwrap();
@@ -257,7 +269,7 @@ fn iterations_that_are_done_are_measured_to_the_nanosecond() {
     seen.frozen = Some(frozen_of(&test));
     workers(&mut seen, |gather, _| {
         (0..2).for_each(|index| {
-            gather.ready(index).unwrap();
+            gather.ready(index, Readiness::default()).unwrap();
             gather.delta(index, &format!("pod-{index}"), 1, false, &snapshot(100, 0)).unwrap();
         });
     });
