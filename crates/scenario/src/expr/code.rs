@@ -1,98 +1,204 @@
-//! Typed code: what `check.rs` makes of a tree. [`Code::fold`] puts the constants of the run in and computes what does not
-//! change; [`Code::eval`] computes the rest. `slot.rs` gives the common forms a shorter way.
+//! Typed code: what `check.rs` makes of a tree. [`Code::fold`] (in `fold.rs`) puts the constants of the run in and computes what
+//! does not change; `Code::eval` (in `eval.rs`) computes the rest. `../slot.rs` gives the common forms a shorter way.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::failure::Failure;
+use super::functions::Function;
+use super::json::Step;
+use super::ops::Op;
 use super::value::Value;
-use crate::Vars;
-use crate::rng::Rng;
-
-/// Longest text that `randString` makes, in characters.
-const LONGEST: i64 = 1 << 20;
-
-/// Alphabet of `randString`.
-const LETTERS: &[u8; 36] = b"abcdefghijklmnopqrstuvwxyz0123456789";
 
 /// Code of an expression.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Code {
     Const(Value),
     /// A run constant that has no value yet.
-    Var(String),
+    Var(Arc<str>),
+    /// A name of the run that has no value yet.
+    RunName(RunName),
+    /// `run.user`.
+    UserNumber,
+    /// `run.iteration`.
+    Iteration,
+    /// `data.NAME.COLUMN`; the column's number is known when the data are.
+    Cell {
+        table: u16,
+        column: Option<u16>,
+        name: Arc<str>,
+    },
+    /// `user.NAME`.
+    User {
+        slot: u16,
+        name: Arc<str>,
+    },
+    /// `setup.NAME`.
+    Setup {
+        slot: u16,
+        name: Arc<str>,
+    },
+    Status,
+    Text,
+    Latency,
+    Error,
+    Headers,
+    /// One header, its name in lower case.
+    Header(Arc<str>),
+    /// `body`, and what a constant path leads to in it.
+    Body(Arc<[Step]>),
+    /// `message`, and what a constant path leads to in it.
+    Message(Arc<[Step]>),
+    /// The variable of the loop with this number, counted from the outermost.
+    Local(u16),
     List(Vec<Code>),
-    Add(Box<Code>, Box<Code>),
+    Map(Vec<(Code, Code)>),
+    Member {
+        of: Box<Code>,
+        name: Arc<str>,
+    },
+    Index(Box<(Code, Code)>),
+    /// Whether the place is there.
+    Has(Box<Code>),
+    Not(Box<Code>),
     Negate(Box<Code>),
+    Binary {
+        op: Op,
+        sides: Box<(Code, Code)>,
+    },
+    And(Box<(Code, Code)>),
+    Or(Box<(Code, Code)>),
+    Choose(Box<(Code, Code, Code)>),
+    Loop(Box<Loop>),
+    Call {
+        function: Function,
+        args: Vec<Code>,
+    },
+    Match(Box<Match>),
+    First(Vec<Code>),
     Pick(Box<Code>),
+    Sample(Box<(Code, Code)>),
     RandInt(Box<Code>, Box<Code>),
     RandString(Box<Code>),
     Uuid,
+    Now,
 }
 
-/// Why an expression has no value; never holds a value of a variable.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Failure(pub(crate) String);
+/// What is known of a run when it begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RunName {
+    Name,
+    Test,
+    Namespace,
+}
 
-impl Code {
-    /// Puts the values of variables in (all of them, if `vars` is given) and computes everything that does not depend on
-    /// chance.
-    pub(crate) fn fold(self, vars: Option<&Vars>) -> Result<Self, Failure> {
-        let folded = match self {
-            Self::Var(name) => match vars {
-                None => return Ok(Self::Var(name)),
-                Some(vars) => {
-                    let value =
-                        vars.get(&name).ok_or_else(|| Failure(format!("vars.{name} has no value")))?;
-                    Self::Const(Value::String(value.as_str().into()))
-                }
-            },
-            Self::List(items) => {
-                Self::List(items.into_iter().map(|i| i.fold(vars)).collect::<Result<_, _>>()?)
-            }
-            Self::Add(a, b) => Self::Add(a.folded(vars)?, b.folded(vars)?),
-            Self::Negate(of) => Self::Negate(of.folded(vars)?),
-            Self::Pick(from) => Self::Pick(from.folded(vars)?),
-            Self::RandInt(min, max) => Self::RandInt(min.folded(vars)?, max.folded(vars)?),
-            Self::RandString(length) => Self::RandString(length.folded(vars)?),
-            done @ (Self::Const(_) | Self::Uuid) => done,
-        };
-        folded.settle()
-    }
+/// A macro over a list, or over the keys of a map.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Loop {
+    pub(super) kind: LoopKind,
+    pub(super) range: Code,
+    /// Number of its variable.
+    pub(super) local: u16,
+    /// The condition; of `map`, only if it has one.
+    pub(super) test: Option<Code>,
+    /// The element that `map` makes.
+    pub(super) make: Option<Code>,
+}
 
-    fn folded(self, vars: Option<&Vars>) -> Result<Box<Self>, Failure> {
-        self.fold(vars).map(Box::new)
-    }
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum LoopKind {
+    All,
+    Exists,
+    ExistsOne,
+    Filter,
+    Map,
+}
 
-    /// Computes code whose parts are constants, and finds fault with constants that can never work.
-    fn settle(self) -> Result<Self, Failure> {
-        match &self {
-            Self::List(items) => {
-                let values: Option<Vec<Value>> = items.iter().map(|i| i.constant().cloned()).collect();
-                Ok(values.map_or(self, |values| Self::Const(Value::List(values.into()))))
-            }
-            Self::Add(a, b) => match (a.constant(), b.constant()) {
-                (Some(a), Some(b)) => add(a, b).map(Self::Const),
-                _ => Ok(self),
-            },
-            Self::Negate(of) => match of.constant() {
-                Some(value) => negate(value).map(Self::Const),
-                None => Ok(self),
-            },
-            Self::Pick(from) => match from.constant() {
-                Some(value) if elements(value)?.is_empty() => Err(empty()),
-                _ => Ok(self),
-            },
-            Self::RandInt(min, max) => match (min.constant(), max.constant()) {
-                (Some(min), Some(max)) => range(int(min)?, int(max)?).map(|_| self),
-                _ => Ok(self),
-            },
-            Self::RandString(length) => match length.constant() {
-                Some(value) => letters(int(value)?).map(|_| self),
-                None => Ok(self),
-            },
-            Self::Const(_) | Self::Var(_) | Self::Uuid => Ok(self),
+/// `matches` or `find`.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Match {
+    pub(super) text: Code,
+    pub(super) pattern: Pattern,
+    /// Which group `find` gives; `matches` has none.
+    pub(super) group: Option<Group>,
+}
+
+/// A regular expression; compiled once, at the latest when the constants of the run are known.
+#[derive(Clone, Debug)]
+pub(super) enum Pattern {
+    Late(Code),
+    Ready(Arc<regex::Regex>),
+}
+
+impl PartialEq for Pattern {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Late(a), Self::Late(b)) => a == b,
+            (Self::Ready(a), Self::Ready(b)) => a.as_str() == b.as_str(),
+            _ => false,
         }
     }
+}
 
+/// A group of a regular expression.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Group {
+    Number(usize),
+    Name(String),
+}
+
+/// Most bytes of a compiled regular expression, so that none can take the worker's memory.
+const LARGEST_PATTERN: usize = 1 << 20;
+
+impl Pattern {
+    /// Compiles a pattern and looks for the group in it. No message holds the pattern: it may come from a secret.
+    pub(super) fn compile(pattern: &str, group: Option<&Group>) -> Result<Self, Failure> {
+        let built = regex::RegexBuilder::new(pattern)
+            .size_limit(LARGEST_PATTERN)
+            .dfa_size_limit(LARGEST_PATTERN)
+            .nest_limit(50)
+            .build();
+        let regex = built.map_err(|error| match error {
+            regex::Error::CompiledTooBig(_) => {
+                Failure::new("the regular expression is too large; simplify it")
+            }
+            other => {
+                let text = other.to_string();
+                let why = text.lines().last().unwrap_or("").trim_start_matches("error: ");
+                Failure::new(format!("not a regular expression: {why}"))
+            }
+        })?;
+        let groups = regex.captures_len() - 1;
+        match group {
+            Some(Group::Number(number)) if *number > groups => Err(Failure::new(format!(
+                "the regular expression has no group {number}; it has {groups}, and 0 is the whole match"
+            ))),
+            Some(Group::Name(name)) if !regex.capture_names().flatten().any(|n| n == name) => {
+                Err(Failure::new(format!("the regular expression has no group {name:?}; write (?<{name}>…)")))
+            }
+            _ => Ok(Self::Ready(regex.into())),
+        }
+    }
+}
+
+/// What code asks for beside the user's own variables.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Uses {
+    /// Names of run constants without a value yet, each once.
+    pub(crate) vars: Vec<String>,
+    /// Indexes of tables.
+    pub(crate) tables: BTreeSet<u16>,
+    /// Anything of the response.
+    pub(crate) response: bool,
+    /// Its body.
+    pub(crate) body: bool,
+    /// Its headers.
+    pub(crate) headers: bool,
+    /// The message.
+    pub(crate) message: bool,
+}
+
+impl Code {
     /// The value, if it is a constant.
     pub(crate) fn constant(&self) -> Option<&Value> {
         match self {
@@ -101,154 +207,106 @@ impl Code {
         }
     }
 
-    /// Computes the value.
-    pub(crate) fn eval(&self, rng: &mut Rng) -> Result<Value, Failure> {
-        Ok(match self {
-            Self::Const(value) => value.clone(),
-            Self::Var(name) => return Err(Failure(format!("vars.{name} has no value"))),
-            Self::List(items) => {
-                Value::List(items.iter().map(|i| i.eval(rng)).collect::<Result<Vec<_>, _>>()?.into())
-            }
-            Self::Add(a, b) => add(&a.eval(rng)?, &b.eval(rng)?)?,
-            Self::Negate(of) => negate(&of.eval(rng)?)?,
-            Self::Pick(from) => match &**from {
-                // Only the element that is picked is computed, and the list is not copied.
-                Self::List(items) => items.get(index(items.len(), rng)).ok_or_else(empty)?.eval(rng)?,
-                from => {
-                    let value = from.eval(rng)?;
-                    let items = elements(&value)?;
-                    items.get(index(items.len(), rng)).ok_or_else(empty)?.clone()
+    /// What it asks for.
+    pub(crate) fn uses(&self) -> Uses {
+        let mut uses = Uses::default();
+        self.visit(&mut |code| {
+            match code {
+                Self::Var(name) if !uses.vars.iter().any(|used| **used == **name) => {
+                    uses.vars.push(name.to_string());
                 }
-            },
-            Self::RandInt(min, max) => {
-                let (min, span) = range(int(&min.eval(rng)?)?, int(&max.eval(rng)?)?)?;
-                Value::Int(rand_int(min, span, rng))
+                Self::Cell { table, .. } => {
+                    uses.tables.insert(*table);
+                }
+                Self::Message(_) => uses.message = true,
+                Self::Body(_) | Self::Text => uses.body = true,
+                Self::Headers | Self::Header(_) => uses.headers = true,
+                Self::Status | Self::Latency | Self::Error => uses.response = true,
+                _ => {}
             }
-            Self::RandString(length) => {
-                let mut out = Vec::new();
-                rand_string(letters(int(&length.eval(rng)?)?)?, &mut out, rng);
-                Value::String(String::from_utf8_lossy(&out).into())
-            }
-            Self::Uuid => {
-                let mut out = Vec::new();
-                uuid(&mut out, rng);
-                Value::String(String::from_utf8_lossy(&out).into())
-            }
-        })
+            uses.response |= uses.body || uses.headers;
+        });
+        uses
     }
 
-    /// Names of the run constants in it.
-    pub(crate) fn vars<'a>(&'a self, found: &mut Vec<&'a str>) {
+    /// Goes through all code in it, itself first.
+    pub(super) fn visit<'c>(&'c self, see: &mut dyn FnMut(&'c Self)) {
+        see(self);
         match self {
-            Self::Var(name) => found.push(name),
-            Self::List(items) => items.iter().for_each(|i| i.vars(found)),
-            Self::Add(a, b) | Self::RandInt(a, b) => {
-                a.vars(found);
-                b.vars(found);
+            Self::List(items) | Self::First(items) | Self::Call { args: items, .. } => {
+                items.iter().for_each(|item| item.visit(see));
             }
-            Self::Negate(of) | Self::Pick(of) | Self::RandString(of) => of.vars(found),
-            Self::Const(_) | Self::Uuid => {}
+            Self::Map(entries) => entries.iter().for_each(|(key, value)| {
+                key.visit(see);
+                value.visit(see);
+            }),
+            Self::Member { of, .. }
+            | Self::Has(of)
+            | Self::Not(of)
+            | Self::Negate(of)
+            | Self::Pick(of)
+            | Self::RandString(of) => of.visit(see),
+            Self::RandInt(a, b) => {
+                a.visit(see);
+                b.visit(see);
+            }
+            Self::Index(two)
+            | Self::And(two)
+            | Self::Or(two)
+            | Self::Sample(two)
+            | Self::Binary { sides: two, .. } => {
+                two.0.visit(see);
+                two.1.visit(see);
+            }
+            Self::Choose(three) => {
+                three.0.visit(see);
+                three.1.visit(see);
+                three.2.visit(see);
+            }
+            Self::Loop(inner) => {
+                inner.range.visit(see);
+                inner.test.iter().chain(&inner.make).for_each(|code| code.visit(see));
+            }
+            Self::Match(inner) => {
+                inner.text.visit(see);
+                if let Pattern::Late(pattern) = &inner.pattern {
+                    pattern.visit(see);
+                }
+            }
+            _ => {}
         }
     }
-}
 
-fn add(a: &Value, b: &Value) -> Result<Value, Failure> {
-    match (a, b) {
-        (Value::String(a), Value::String(b)) => Ok(Value::String(Arc::from(format!("{a}{b}")))),
-        (Value::Int(a), Value::Int(b)) => a.checked_add(*b).map(Value::Int).ok_or_else(overflow),
-        (Value::Double(a), Value::Double(b)) => Ok(Value::Double(a + b)),
-        (Value::List(a), Value::List(b)) => Ok(Value::List(a.iter().chain(b.iter()).cloned().collect())),
-        _ => Err(Failure(format!("cannot add {} and {}", a.kind(), b.kind()))),
+    /// Whether its value is known at the latest when the constants of the run are.
+    pub(super) fn is_settled(&self) -> bool {
+        let mut settled = true;
+        self.visit(&mut |code| settled &= !code.varies() && !matches!(code, Self::Local(_)));
+        settled
     }
-}
 
-fn negate(value: &Value) -> Result<Value, Failure> {
-    match value {
-        Value::Int(value) => value.checked_neg().map(Value::Int).ok_or_else(overflow),
-        Value::Double(value) => Ok(Value::Double(-value)),
-        other => Err(Failure(format!("cannot negate a {}", other.kind()))),
+    /// Whether it is, itself and apart from its parts, different from one evaluation to the next.
+    pub(super) fn varies(&self) -> bool {
+        matches!(
+            self,
+            Self::UserNumber
+                | Self::Iteration
+                | Self::Cell { .. }
+                | Self::User { .. }
+                | Self::Setup { .. }
+                | Self::Status
+                | Self::Text
+                | Self::Latency
+                | Self::Error
+                | Self::Headers
+                | Self::Header(_)
+                | Self::Body(_)
+                | Self::Message(_)
+                | Self::Pick(_)
+                | Self::Sample(_)
+                | Self::RandInt(..)
+                | Self::RandString(_)
+                | Self::Uuid
+                | Self::Now
+        )
     }
-}
-
-fn int(value: &Value) -> Result<i64, Failure> {
-    match value {
-        Value::Int(value) => Ok(*value),
-        other => Err(Failure(format!("expected an int, got a {}", other.kind()))),
-    }
-}
-
-fn elements(value: &Value) -> Result<&[Value], Failure> {
-    match value {
-        Value::List(items) => Ok(items),
-        other => Err(Failure(format!("pick needs a list, got a {}", other.kind()))),
-    }
-}
-
-fn empty() -> Failure {
-    Failure("pick from an empty list".to_owned())
-}
-
-fn overflow() -> Failure {
-    Failure("the number does not fit 64 bits".to_owned())
-}
-
-fn index(len: usize, rng: &mut Rng) -> usize {
-    if len == 0 { 0 } else { rng.below(len as u64) as usize }
-}
-
-/// Least value and number of values (0 for all 2⁶⁴) of `randInt(min, max)`.
-pub(crate) fn range(min: i64, max: i64) -> Result<(i64, u64), Failure> {
-    if min > max {
-        return Err(Failure(format!("randInt({min}, {max}): the first bound is over the second")));
-    }
-    Ok((min, max.abs_diff(min).wrapping_add(1)))
-}
-
-/// Checked length of `randString(length)`.
-pub(crate) fn letters(length: i64) -> Result<usize, Failure> {
-    usize::try_from(length)
-        .ok()
-        .filter(|_| length <= LONGEST)
-        .ok_or_else(|| Failure(format!("randString({length}): the length must be from 0 to {LONGEST}")))
-}
-
-/// An integer of the `span` ones from `min` on.
-#[inline]
-pub(crate) fn rand_int(min: i64, span: u64, rng: &mut Rng) -> i64 {
-    min.wrapping_add_unsigned(rng.below(span))
-}
-
-/// Appends lower-case letters and digits, two from every 64 random bits (bias under 10⁻⁸).
-#[inline]
-pub(crate) fn rand_string(length: usize, out: &mut Vec<u8>, rng: &mut Rng) {
-    let letter = |half: u64| LETTERS[(((half & 0xffff_ffff) * 36) >> 32) as usize];
-    for _ in 0..length / 2 {
-        let bits = rng.bits();
-        out.extend_from_slice(&[letter(bits), letter(bits >> 32)]);
-    }
-    if length % 2 == 1 {
-        out.push(letter(rng.bits()));
-    }
-}
-
-/// Appends a version 4 UUID (RFC 9562 §5.4).
-#[inline]
-pub(crate) fn uuid(out: &mut Vec<u8>, rng: &mut Rng) {
-    const HEX: &[u8; 16] = b"0123456789abcdef";
-    let mut bytes = [0; 16];
-    bytes[..8].copy_from_slice(&rng.bits().to_be_bytes());
-    bytes[8..].copy_from_slice(&rng.bits().to_be_bytes());
-    bytes[6] = (bytes[6] & 0x0f) | 0x40;
-    bytes[8] = (bytes[8] & 0x3f) | 0x80;
-    let mut text = [b'-'; 36];
-    let mut at = 0;
-    for (i, byte) in bytes.iter().enumerate() {
-        if matches!(i, 4 | 6 | 8 | 10) {
-            at += 1;
-        }
-        text[at] = HEX[usize::from(byte >> 4)];
-        text[at + 1] = HEX[usize::from(byte & 15)];
-        at += 2;
-    }
-    out.extend_from_slice(&text);
 }

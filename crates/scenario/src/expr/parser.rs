@@ -47,6 +47,19 @@ pub(crate) fn parse_braced(text: &str, start: usize) -> Result<(Expr, usize), Fa
     }
 }
 
+/// Parses a text that is one expression.
+pub(crate) fn parse_whole(text: &str) -> Result<Expr, Fault> {
+    let mut parser = Parser::new(text, 0)?;
+    if parser.ahead.kind == TokenKind::End {
+        return Err(Fault::new(0, "no expression; write one, for example status == 200"));
+    }
+    let expr = parser.expression()?;
+    match parser.ahead.kind {
+        TokenKind::End => Ok(expr),
+        _ => Err(parser.unexpected("an operator or the end")),
+    }
+}
+
 struct Parser<'a> {
     lexer: Lexer<'a>,
     /// The next token, not yet used.
