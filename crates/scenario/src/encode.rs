@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use crate::expr::{Failure, Value};
+use crate::expr::{Failure, Value, write_duration, write_timestamp};
 
 /// Where a text or value goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +32,7 @@ pub(crate) fn text(text: &str, encoding: Encoding, out: &mut Vec<u8>) -> Result<
             if let Some(control) = text.bytes().find(|b| (*b < b' ' && *b != b'\t') || *b == 0x7f) {
                 let what =
                     if matches!(control, b'\n' | b'\r') { "a line break" } else { "a control character" };
-                return Err(Failure(format!("a header value may not hold {what}; remove it")));
+                return Err(Failure::new(format!("a header value may not hold {what}; remove it")));
             }
             out.extend_from_slice(text.as_bytes());
         }
@@ -62,7 +62,7 @@ pub(crate) fn value(value: &Value, encoding: Encoding, out: &mut Vec<u8>) -> Res
                 _ => out.extend_from_slice(&digits),
             }
         }
-        Value::Double(_) => return Err(Failure("the number is not finite".to_owned())),
+        Value::Double(_) => return Err(Failure::new("the number is not finite")),
         Value::Null if encoding == Encoding::Json => out.extend_from_slice(b"null"),
         Value::List(items) if encoding == Encoding::Json => {
             out.push(b'[');
@@ -74,8 +74,31 @@ pub(crate) fn value(value: &Value, encoding: Encoding, out: &mut Vec<u8>) -> Res
             }
             out.push(b']');
         }
-        Value::Null | Value::List(_) => {
-            return Err(Failure(format!("a {} cannot be put into a text", value.kind())));
+        Value::Map(map) if encoding == Encoding::Json => {
+            out.push(b'{');
+            for (i, (key, item)) in map.iter().enumerate() {
+                if i > 0 {
+                    out.push(b',');
+                }
+                out.push(b'"');
+                self::value(&key.value(), Encoding::JsonString, out)?;
+                out.extend_from_slice(b"\":");
+                self::value(item, encoding, out)?;
+            }
+            out.push(b'}');
+        }
+        Value::Duration(_) | Value::Timestamp(_) => {
+            let mut written = String::new();
+            match value {
+                Value::Duration(nanos) => write_duration(*nanos, &mut written),
+                Value::Timestamp(nanos) => write_timestamp(*nanos, &mut written),
+                _ => {}
+            }
+            return text(&written, encoding, out);
+        }
+        Value::Null | Value::List(_) | Value::Map(_) | Value::Type(_) => {
+            let kind = value.type_name();
+            return Err(Failure::new(format!("a value of type {kind} cannot be put into a text")));
         }
     }
     Ok(())
@@ -164,7 +187,7 @@ mod tests {
     #[test]
     fn headers_refuse_line_breaks() {
         let error = super::text("a\r\nx: y", Encoding::Header, &mut Vec::new()).unwrap_err();
-        assert_eq!(error.0, "a header value may not hold a line break; remove it");
+        assert_eq!(error.to_string(), "a header value may not hold a line break; remove it");
         assert!(super::text("a\0", Encoding::Header, &mut Vec::new()).is_err());
         assert_eq!(encoded("tab\tü", Encoding::Header), "tab\tü");
     }

@@ -20,6 +20,13 @@ pub struct CompileError {
 
 impl std::error::Error for CompileError {}
 
+impl CompileError {
+    /// A fault of the thing at `at` as a whole.
+    pub(crate) fn whole(at: &str, message: impl Into<String>) -> Self {
+        Self { at: at.to_owned(), offset: 0, column: None, message: message.into(), closest: None }
+    }
+}
+
 impl fmt::Display for CompileError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.at)?;
@@ -51,6 +58,15 @@ pub enum BindError {
         /// What is wrong; holds no value.
         message: String,
     },
+}
+
+impl From<CompileError> for BindError {
+    /// A fault that shows only when tables have their text.
+    fn from(error: CompileError) -> Self {
+        let text = error.to_string();
+        let message = text.strip_prefix(&error.at).unwrap_or(&text).trim_start_matches(": ").to_owned();
+        Self::Unfit { at: error.at, message }
+    }
 }
 
 /// A request could not be made: an expression failed, or gave a header value that may not be sent. Nothing was sent.

@@ -4,14 +4,11 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::Origin;
-use crate::compile::{Header, HttpProgram};
 use crate::encode::{self, Encoding};
-use crate::error::{BindError, RenderError};
-use crate::model::Vars;
+use crate::error::RenderError;
 use crate::request::needs_length;
-use crate::rng::Rng;
 use crate::slot::Row;
+use crate::{Env, Origin};
 
 /// A rendered request. Holds secrets; its `Debug` form does not show them.
 #[derive(Clone, PartialEq, Eq)]
@@ -104,40 +101,22 @@ impl fmt::Debug for Parts<'_> {
 pub(crate) struct PartRows {
     pub(crate) target: Row,
     pub(crate) authority: Row,
+    /// Names in lower case, `host` and `content-length` not among them.
     pub(crate) headers: Vec<(String, Row)>,
     pub(crate) body: Row,
-    scheme: Arc<str>,
+    pub(crate) scheme: Arc<str>,
 }
 
 impl PartRows {
-    pub(crate) fn bind(program: &HttpProgram, vars: &Vars, origin: &Origin) -> Result<Self, BindError> {
-        let authority = match &program.host {
-            Some(host) => Row::bind(host, vars)?,
-            None => {
-                let mut row = Row::default();
-                row.literal(origin.authority().as_bytes());
-                row
-            }
-        };
-        let header = |(name, value): &Header| Ok((name.clone(), Row::bind(value, vars)?));
-        Ok(Self {
-            target: Row::bind(&program.target, vars)?,
-            authority,
-            headers: program.headers.iter().map(header).collect::<Result<_, _>>()?,
-            body: Row::bind(&program.body, vars)?,
-            scheme: origin.scheme().into(),
-        })
-    }
-
     /// Evaluates in the order of an HTTP/1.1 message, so that both forms make the same choices.
-    pub(crate) fn render<'a>(&'a self, method: &'a str, rng: &mut Rng) -> Result<Parts<'a>, RenderError> {
-        let target = part(&self.target, rng)?;
-        let authority = part(&self.authority, rng)?;
+    pub(crate) fn render<'a>(&'a self, method: &'a str, env: &mut Env<'_>) -> Result<Parts<'a>, RenderError> {
+        let target = part(&self.target, env)?;
+        let authority = part(&self.authority, env)?;
         let mut headers = Vec::with_capacity(self.headers.len() + 1);
         for (name, value) in &self.headers {
-            headers.push((Cow::Borrowed(name.as_str()), part(value, rng)?));
+            headers.push((Cow::Borrowed(name.as_str()), part(value, env)?));
         }
-        let body = part(&self.body, rng)?;
+        let body = part(&self.body, env)?;
         if self.body.as_static().is_none() || needs_length(method, &body) {
             headers.push((Cow::Borrowed("content-length"), Cow::Owned(body.len().to_string().into_bytes())));
         }
@@ -146,11 +125,11 @@ impl PartRows {
     }
 }
 
-fn part<'a>(row: &'a Row, rng: &mut Rng) -> Result<Cow<'a, [u8]>, RenderError> {
+fn part<'a>(row: &'a Row, env: &mut Env<'_>) -> Result<Cow<'a, [u8]>, RenderError> {
     if let Some(text) = row.as_static() {
         return Ok(Cow::Borrowed(text));
     }
     let mut out = Vec::new();
-    row.render(&mut out, rng)?;
+    row.render(&mut out, env)?;
     Ok(Cow::Owned(out))
 }

@@ -3,14 +3,15 @@
 
 use std::fmt;
 
-use crate::compile::HttpProgram;
+use crate::after::Placed;
+use crate::build::live;
+use crate::compiled::Needs;
 use crate::encode;
-use crate::error::{BindError, RenderError};
-use crate::model::{StatusRange, Vars};
+use crate::error::RenderError;
+use crate::model::{HttpStep, StatusRange};
 use crate::parts::PartRows;
-use crate::rng::Rng;
 use crate::slot::Row;
-use crate::{Origin, Parts};
+use crate::{Env, Parts};
 
 /// One HTTP request with the constants of the run put in. Holds secrets; its `Debug` form does not show them.
 #[derive(Clone)]
@@ -29,6 +30,10 @@ pub struct CompiledHttp {
     pub timeout: u64,
     /// Redirects followed.
     pub redirects: u16,
+    /// Whether it has an `upgrade` header: 101 is then its response, and the connection is of no further use.
+    pub upgrades: bool,
+    /// What must hold of the response, and its text.
+    that: Option<(Placed, Box<str>)>,
     /// HTTP/1.1 bytes; with a body that varies, only up to the value of `content-length`.
     head: Row,
     tail: Option<Tail>,
@@ -44,26 +49,51 @@ struct Tail {
 }
 
 impl CompiledHttp {
-    pub(crate) fn bind(
-        program: &HttpProgram,
-        vars: &Vars,
-        origin: &Origin,
+    pub(crate) fn new(
+        step: &HttpStep,
         ordinal: usize,
-    ) -> Result<Self, BindError> {
-        let parts = PartRows::bind(program, vars, origin)?;
-        let (head, tail) = http1(&program.method, &parts);
-        Ok(Self {
-            request: program.request,
+        expect: Expect,
+        that: Option<(Placed, Box<str>)>,
+        parts: PartRows,
+    ) -> Self {
+        let (head, tail) = http1(&step.method, &parts);
+        Self {
+            request: step.request,
             ordinal,
-            at: program.at.clone(),
-            method: program.method.clone(),
-            expect: Expect::new(&program.expect),
-            timeout: program.timeout,
-            redirects: program.redirects,
+            at: step.at.clone(),
+            method: step.method.clone(),
+            expect,
+            timeout: step.timeout,
+            redirects: step.redirects,
+            upgrades: parts.headers.iter().any(|(name, _)| name == "upgrade"),
+            that,
             head,
             tail,
             parts,
-        })
+        }
+    }
+
+    /// Whether the content of a complete response is as expected; says why not. Its status is judged by [`Self::expect`].
+    ///
+    /// # Errors
+    /// `expect.that` is not true, or cannot be computed.
+    #[inline]
+    pub fn that(&self, env: &mut Env<'_>) -> Result<(), String> {
+        match &self.that {
+            None => Ok(()),
+            Some((expr, text)) => match expr.holds(env) {
+                Ok(true) => Ok(()),
+                Ok(false) => Err(format!("expect.that is not true: {text}")),
+                Err(why) => Err(why),
+            },
+        }
+    }
+
+    /// What [`Self::that`] needs of a response.
+    #[must_use]
+    pub fn needs(&self) -> Needs {
+        let needs = self.that.as_ref().map_or_else(Needs::default, |(expr, _)| live::placed(expr));
+        Needs { response: self.that.is_some(), ..needs }
     }
 
     /// The HTTP/1.1 bytes, if nothing in the request varies: they can be sent as they are.
@@ -78,21 +108,33 @@ impl CompiledHttp {
     /// # Errors
     /// An expression failed or gave a header value that may not be sent; `out` then ends with an incomplete request.
     #[inline]
-    pub fn render_h1(&self, out: &mut Vec<u8>, rng: &mut Rng) -> Result<(), RenderError> {
-        self.head.render(out, rng)?;
+    pub fn render_h1(&self, out: &mut Vec<u8>, env: &mut Env<'_>) -> Result<(), RenderError> {
+        self.head.render(out, env)?;
         match &self.tail {
             None => Ok(()),
-            Some(tail) => tail.render(out, rng),
+            Some(tail) => tail.render(out, env),
         }
     }
 
-    /// The request in parts, for HTTP/2 and redirects. A clone of the generator taken before [`Self::render_h1`] gives the very
-    /// request that was rendered.
+    /// The request in parts, for HTTP/2 and redirects. With the generator as it was before [`Self::render_h1`], and the same
+    /// memory and time, this is the very request that was rendered.
     ///
     /// # Errors
     /// As [`Self::render_h1`].
-    pub fn parts(&self, rng: &mut Rng) -> Result<Parts<'_>, RenderError> {
-        self.parts.render(&self.method, rng)
+    pub fn parts(&self, env: &mut Env<'_>) -> Result<Parts<'_>, RenderError> {
+        self.parts.render(&self.method, env)
+    }
+
+    /// Without the headers named, in any case.
+    pub(crate) fn without(mut self, names: &[&str]) -> Self {
+        self.parts.headers.retain(|(name, _)| !names.contains(&name.as_str()));
+        (self.head, self.tail) = http1(&self.method, &self.parts);
+        self
+    }
+
+    /// Names of its headers, in lower case.
+    pub(crate) fn header_names(&self) -> impl Iterator<Item = &str> {
+        self.parts.headers.iter().map(|(name, _)| name.as_str())
     }
 
     /// Whether the response has no body whatever its headers say.
@@ -113,12 +155,12 @@ impl fmt::Debug for CompiledHttp {
 }
 
 impl Tail {
-    fn render(&self, out: &mut Vec<u8>, rng: &mut Rng) -> Result<(), RenderError> {
+    fn render(&self, out: &mut Vec<u8>, env: &mut Env<'_>) -> Result<(), RenderError> {
         let length_at = out.len();
         out.resize(length_at + self.digits, b'0');
         out.extend_from_slice(b"\r\n\r\n");
         let body_at = out.len();
-        self.body.render(out, rng)?;
+        self.body.render(out, env)?;
         let length = i64::try_from(out.len() - body_at).unwrap_or(i64::MAX);
         let mut digits = Vec::with_capacity(20);
         encode::int(length, &mut digits);

@@ -70,12 +70,17 @@ impl Rng {
 }
 
 impl Wait {
-    /// A pause of this distribution, in nanoseconds.
+    /// A length of this distribution, in nanoseconds; an exponential one is at most 37 means.
     #[inline]
     #[must_use]
     pub fn draw(&self, rng: &mut Rng) -> u64 {
-        let span = self.max.saturating_sub(self.min);
-        if span == 0 { self.min } else { self.min + rng.below(span.wrapping_add(1)) }
+        match *self {
+            Self::Uniform { min, max } => match max.saturating_sub(min) {
+                0 => min,
+                span => min + rng.below(span.wrapping_add(1)),
+            },
+            Self::Exponential { mean } => (mean as f64 * rng.exponential()) as u64,
+        }
     }
 }
 
@@ -134,10 +139,10 @@ mod tests {
     #[test]
     fn waits_stay_within_their_bounds() {
         let mut rng = Rng::new(7, Stream::Member, 0);
-        let wait = Wait { min: 3, max: 5 };
+        let wait = Wait::Uniform { min: 3, max: 5 };
         let drawn: Vec<u64> = (0..1000).map(|_| wait.draw(&mut rng)).collect();
         assert!((3..=5).all(|n| drawn.contains(&n)) && drawn.iter().all(|n| (3..=5).contains(n)));
-        assert_eq!(Wait { min: 4, max: 4 }.draw(&mut rng), 4);
-        assert_ne!(Wait { min: 0, max: u64::MAX }.draw(&mut rng), 0);
+        assert_eq!(Wait::Uniform { min: 4, max: 4 }.draw(&mut rng), 4);
+        assert_ne!(Wait::Uniform { min: 0, max: u64::MAX }.draw(&mut rng), 0);
     }
 }

@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     fn scope() -> Scope<'static> {
-        Scope { vars: ["name"].into() }
+        Scope { vars: ["name"].into(), ..Scope::default() }
     }
 
     fn texts(text: &str) -> Vec<String> {

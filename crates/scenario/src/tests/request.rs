@@ -1,56 +1,29 @@
-//! Tests of the whole way from scenarios to the bytes of a request.
+//! The bytes and the parts of requests.
 
 use proptest::prelude::*;
 use serde_json::json;
 
+use super::{NOW, field, http, origin, rng, vars};
 use crate::{Rng, *};
 
 fn step() -> HttpStep {
-    HttpStep {
-        request: 0,
-        at: "spec.scenarios[0].steps[0]".into(),
-        method: "GET".into(),
-        path: "/".into(),
-        query: vec![],
-        headers: vec![],
-        body: Body::Empty,
-        expect: vec![(200, 399)],
-        timeout: 1,
-        redirects: 10,
-    }
+    http("/")
 }
 
-fn field(name: &str, value: &str) -> Field {
-    Field { name: name.into(), value: value.into() }
-}
-
-fn scenario(steps: Vec<Step>) -> Scenario {
-    Scenario { name: "s".into(), weight: 1, wait: None, action: Action::Steps(steps) }
-}
-
-fn vars(pairs: &[(&str, &str)]) -> (Vec<Var>, Vars) {
-    let declared =
-        pairs.iter().map(|(n, v)| Var { name: (*n).into(), from: VarSource::Value((*v).into()) }).collect();
-    (declared, pairs.iter().map(|(n, v)| ((*n).into(), (*v).into())).collect())
-}
-
-fn origin() -> Origin {
-    Origin::new("http", "shop", 8080)
+fn one(step: HttpStep) -> Script {
+    super::steps(vec![super::step(StepAction::Http(Box::new(step)))])
 }
 
 fn errors(step: HttpStep) -> Vec<String> {
-    let (declared, _) = vars(&[("key", "")]);
-    let faults = compile(&[scenario(vec![Step::Http(Box::new(step))])], &declared).unwrap_err();
-    faults.iter().map(ToString::to_string).collect()
+    super::faults(&one(step))
 }
 
 fn bound_with(step: HttpStep, pairs: &[(&str, &str)]) -> Result<CompiledHttp, Vec<BindError>> {
-    let (declared, values) = vars(pairs);
-    let program = compile(&[scenario(vec![Step::Http(Box::new(step))])], &declared).unwrap();
-    let bound = program.bind(&values, &origin())?;
-    match &bound.scenarios[0].action.iteration(&mut rng())[0] {
-        CompiledStep::Http(http) => Ok((**http).clone()),
-        CompiledStep::Pause(_) => panic!("a pause"),
+    let bound = super::bind(&one(step), pairs)?;
+    let CompiledAction::Steps(steps) = &bound.scenarios[0].action else { panic!("tasks") };
+    match &steps[0].action {
+        CompiledStepAction::Http(http) => Ok((**http).clone()),
+        _ => panic!("no request"),
     }
 }
 
@@ -58,13 +31,27 @@ fn bound(step: HttpStep) -> CompiledHttp {
     bound_with(step, &[("key", "k-1"), ("agent", "echo \"1\"")]).unwrap()
 }
 
-fn rng() -> Rng {
-    Rng::new(5, Stream::Member, 5)
+/// Does something with the environment of a user without variables.
+fn with_env<R>(rng: &mut Rng, act: impl FnOnce(&mut Env<'_>) -> R) -> R {
+    let shared = Shared::default();
+    let mut memory = Memory::new(&Default::default(), rng.clone(), 0);
+    let result =
+        act(&mut Env { shared: &shared, memory: &mut memory, response: None, message: None, now: NOW });
+    *rng = memory.rng;
+    result
+}
+
+fn render(http: &CompiledHttp, out: &mut Vec<u8>, rng: &mut Rng) -> Result<(), RenderError> {
+    with_env(rng, |env| http.render_h1(out, env))
+}
+
+fn parts<'a>(http: &'a CompiledHttp, rng: &mut Rng) -> Parts<'a> {
+    with_env(rng, |env| http.parts(env)).unwrap()
 }
 
 fn h1(http: &CompiledHttp) -> String {
     let mut out = Vec::new();
-    http.render_h1(&mut out, &mut rng()).unwrap();
+    render(http, &mut out, &mut rng()).unwrap();
     String::from_utf8(out).unwrap()
 }
 
@@ -137,7 +124,7 @@ fn the_length_is_right_whatever_the_body_comes_to() {
     let mut lengths = std::collections::BTreeSet::new();
     for _ in 0..100 {
         let mut out = b"before".to_vec();
-        http.render_h1(&mut out, &mut rng).unwrap();
+        render(&http, &mut out, &mut rng).unwrap();
         let message = String::from_utf8(out).unwrap();
         lengths.insert(body_of(message.strip_prefix("before").unwrap()).len());
     }
@@ -175,7 +162,7 @@ fn a_header_with_a_line_break_is_refused_and_never_shown() {
     let late = HttpStep { headers: vec![field("x", "${pick(['a\\r\\nb', randString(1)])}")], ..self::step() };
     let http = bound(late);
     let mut rng = rng();
-    let results: Vec<_> = (0..50).map(|_| http.render_h1(&mut Vec::new(), &mut rng)).collect();
+    let results: Vec<_> = (0..50).map(|_| render(&http, &mut Vec::new(), &mut rng)).collect();
     assert!(results.iter().any(Result::is_ok));
     assert!(results.iter().flat_map(|r| r.as_ref().err()).any(|e| e.message.contains("line break")));
     assert!(!format!("{:?}", bound_with(step(), &[("key", "s3cret")]).unwrap()).contains("s3cret"));
@@ -209,14 +196,11 @@ fn faults_name_their_place_and_the_closest_name() {
 
 #[test]
 fn what_sends_nothing_is_refused() {
-    let idle = Scenario { weight: 0, ..scenario(vec![]) };
-    let tasks = Action::Tasks(vec![Task {
-        name: "t".into(),
-        weight: 0,
-        steps: vec![Step::Pause(Wait { min: 1, max: 1 })],
-    }]);
-    let faults =
-        compile(&[idle, Scenario { weight: 0, action: tasks, ..scenario(vec![]) }], &[]).unwrap_err();
+    let idle = Scenario { weight: 0, ..super::scenario(vec![]) };
+    let pause = super::step(StepAction::Pause(Wait::Uniform { min: 1, max: 1 }));
+    let tasks = Action::Tasks(vec![Task { name: "t".into(), weight: 0, when: None, steps: vec![pause] }]);
+    let other = Scenario { weight: 0, action: tasks, ..super::scenario(vec![]) };
+    let faults = compile(&super::script(vec![idle, other]), &[]).unwrap_err();
     let places: Vec<_> = faults.iter().map(|f| f.at.as_str()).collect();
     assert_eq!(places, ["spec.scenarios", "spec.scenarios[0].steps", "spec.scenarios[1].tasks"]);
 }
@@ -225,8 +209,8 @@ fn what_sends_nothing_is_refused() {
 fn only_variables_that_are_used_need_a_value() {
     let (declared, _) = vars(&[("used", ""), ("unused", "")]);
     let step = HttpStep { path: "/${vars.used}".into(), ..step() };
-    let program = compile(&[scenario(vec![Step::Http(Box::new(step))])], &declared).unwrap();
-    let missing = program.bind(&Vars::new(), &origin()).unwrap_err();
+    let program = compile(&one(step), &declared).unwrap();
+    let missing = program.bind(&Vars::new(), &DataTexts::new(), &origin(), &super::run_names()).unwrap_err();
     assert_eq!(missing, [BindError::Missing { name: "used".into() }]);
 }
 
@@ -235,11 +219,12 @@ fn tasks_are_drawn_by_weight() {
     let task = |name: &str, weight| Task {
         name: name.into(),
         weight,
-        steps: vec![Step::Pause(Wait { min: 1, max: 1 })],
+        when: None,
+        steps: vec![super::step(StepAction::Pause(Wait::Uniform { min: 1, max: 1 }))],
     };
     let tasks = Action::Tasks(vec![task("a", 3), task("never", 0), task("b", 1)]);
-    let program = compile(&[Scenario { action: tasks, ..scenario(vec![]) }], &[]).unwrap();
-    let bound = program.bind(&Vars::new(), &origin()).unwrap();
+    let script = super::script(vec![Scenario { action: tasks, ..super::scenario(vec![]) }]);
+    let bound = super::bind(&script, &[]).unwrap();
     let CompiledAction::Tasks(tasks) = &bound.scenarios[0].action else { panic!("no tasks") };
     let mut rng = rng();
     let drawn: Vec<_> = (0..10_000).map(|_| tasks.draw(&mut rng).unwrap().name.as_str()).collect();
@@ -259,7 +244,7 @@ fn parts_are_the_same_request_as_the_bytes() {
         ..step()
     });
     let mut again = Vec::new();
-    let parts = http.parts(&mut rng()).unwrap();
+    let parts = self::parts(&http, &mut rng());
     parts.write_h1(&mut again);
     let sorted = |text: &str| {
         let mut lines: Vec<_> = text.split("\r\n").map(str::to_owned).collect();
@@ -283,7 +268,7 @@ fn redirects_change_what_they_must() {
         ..step()
     });
     let redirected = |status, to: &Origin| {
-        let mut parts = http.parts(&mut rng()).unwrap();
+        let mut parts = self::parts(&http, &mut rng());
         parts.redirect(status, &origin(), to, "/next page#top");
         let mut out = Vec::new();
         parts.write_h1(&mut out);
