@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::law::{self, Latency};
 use crate::reply::{self, Reply};
 use crate::route::{Body, Route};
+use crate::websocket::{Door, ECHO};
 
 /// What a path that says itself what it answers means.
 #[derive(Debug)]
@@ -17,6 +18,10 @@ pub(crate) enum Builtin {
     Fixed(Duration, Reply),
     /// The request, told back.
     Echo,
+    /// A counting event stream.
+    Sse,
+    /// A WebSocket.
+    Socket(&'static Door),
 }
 
 /// The routes of the default service.
@@ -57,8 +62,11 @@ pub(crate) fn default_fallback() -> Route {
 
 /// The built-in meaning of a path, if it has one. A value that makes no sense is answered with 400 and the reason.
 pub(crate) fn find(path: &str) -> Option<Builtin> {
-    if path == "/echo" {
-        return Some(Builtin::Echo);
+    match path {
+        "/echo" => return Some(Builtin::Echo),
+        "/sse" => return Some(Builtin::Sse),
+        "/ws/echo" => return Some(Builtin::Socket(&ECHO)),
+        _ => {}
     }
     let (name, value) = path.strip_prefix('/')?.split_once('/')?;
     let answer = match name {

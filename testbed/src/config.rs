@@ -6,9 +6,11 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::aragora::Aragora;
 use crate::builtin;
 use crate::law::delay;
-use crate::route::Route;
+use crate::limit::Limit;
+use crate::route::{Body, Route};
 
 /// What the server listens on and how it answers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -31,8 +33,13 @@ pub struct Config {
     pub log_entries: usize,
     /// Times in which no answer leaves, counted from the first request.
     pub freezes: Vec<Freeze>,
-    /// Whether `/status/{code}`, `/delay/{ms}`, `/bytes/{n}`, `/redirect/{n}` and `/echo` are served.
+    /// Whether `/status/{code}`, `/delay/{ms}`, `/bytes/{n}`, `/redirect/{n}`, `/echo`, `/sse` and `/ws/echo` are
+    /// served.
     pub builtins: bool,
+    /// The Aragora endpoints.
+    pub aragora: Aragora,
+    /// Rate limits, whatever the path.
+    pub limits: Vec<Limit>,
     /// The routes; they win over the built-in paths.
     pub routes: Vec<Route>,
     /// The answer to every other path.
@@ -52,6 +59,8 @@ impl Default for Config {
             log_entries: 2_000_000,
             freezes: Vec::new(),
             builtins: true,
+            aragora: Aragora::default(),
+            limits: Vec::new(),
             routes: builtin::default_routes(),
             fallback: builtin::default_fallback(),
         }
@@ -117,6 +126,17 @@ impl ConfigError {
 }
 
 impl Config {
+    /// The Aragora endpoints and the built-in paths alone; every other path is answered with 404, so that a client's
+    /// misspelt path is seen.
+    pub fn aragora() -> Self {
+        let fallback = Route {
+            status: Some(404),
+            body: Body::Json(serde_json::json!({"error": "no such path", "code": 404})),
+            ..Route::default()
+        };
+        Config { routes: Vec::new(), fallback, ..Config::default() }
+    }
+
     /// Reads a configuration from JSON. What is not given is as in `Config::default`.
     ///
     /// # Errors

@@ -24,11 +24,12 @@ pub(crate) async fn serve(core: Rc<Core>, accepted: Accepted) {
 async fn try_serve(core: &Rc<Core>, accepted: Accepted) -> io::Result<()> {
     let stream = TcpStream::from_std(accepted.stream)?;
     stream.set_nodelay(true)?;
+    let peer = stream.peer_addr()?.ip();
     match accepted.tls {
         Some(acceptor) => {
             let stream = acceptor.accept(stream).await?;
             if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
-                return http2::serve(core, stream).await.map_err(io::Error::other);
+                return http2::serve(core, stream, peer).await.map_err(io::Error::other);
             }
             by_preface(core, stream).await
         }
@@ -42,7 +43,9 @@ async fn by_preface<T: Transport>(core: &Rc<Core>, mut stream: T) -> io::Result<
     }
     let first = read_ahead(&mut stream).await?;
     if first.starts_with(PREFACE) {
-        return http2::serve(core, Rewound { first, at: 0, stream }).await.map_err(io::Error::other);
+        let peer = stream.tcp().peer_addr()?.ip();
+        let stream = Rewound { first, at: 0, stream };
+        return http2::serve(core, stream, peer).await.map_err(io::Error::other);
     }
     http1::serve(core, stream, first).await
 }

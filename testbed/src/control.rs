@@ -6,12 +6,15 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use http::{Method, StatusCode};
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::fault::{self, Fault};
+use crate::config::ConfigError;
+use crate::fault;
 use crate::log::{Log, percentile};
 use crate::reply::Reply;
 use crate::server::Server;
+use crate::streams::{Message, Messages};
 use crate::target::parameter;
 
 /// Whether a path belongs to the control endpoints.
@@ -30,18 +33,27 @@ pub(crate) fn answer(server: &Server, method: &Method, target: (&str, Option<&st
         }
         ("/__log", "GET") => log(server, query),
         ("/__fault", "GET") => fault::describe(&server.faults),
-        ("/__fault", "POST" | "PUT") => set_fault(server, body),
+        ("/__fault", "POST") => {
+            change_fault(server, body, |patch| server.faults.merge(&patch, Instant::now()))
+        }
+        ("/__fault", "PUT") => change_fault(server, body, |fault| server.faults.set(fault, Instant::now())),
         ("/__fault", "DELETE") => {
             server.faults.clear();
             fault::describe(&server.faults)
         }
+        ("/__state", "DELETE") => {
+            server.world.forget();
+            Reply::json(StatusCode::OK, &json!({"forgotten": true}))
+        }
         ("/__ca", "GET") => authority(server),
-        ("/__stats" | "/__log" | "/__fault" | "/__ca", _) => {
+        ("/__stats" | "/__log" | "/__fault" | "/__state" | "/__ca", _) => {
             problem(StatusCode::METHOD_NOT_ALLOWED, &format!("{path} does not take {method}"))
         }
         _ => problem(
             StatusCode::NOT_FOUND,
-            &format!("{path} is no control endpoint; there are /__stats, /__log?path=, /__fault and /__ca"),
+            &format!(
+                "{path} is no control endpoint; there are /__stats, /__log?path=, /__fault, /__state and /__ca"
+            ),
         ),
     }
 }
@@ -58,14 +70,20 @@ fn stats(server: &Server, query: Option<&str>) -> Reply {
     }
 }
 
-/// The log of `path=`, of the paths under `prefix=`, or of all; `entries=false` leaves only the percentiles.
+/// The log of `path=`, of the paths under `prefix=`, or of all; `entries=false` leaves only the percentiles, and
+/// `messages=true` is the log of messages on streams in place of that of requests.
 fn log(server: &Server, query: Option<&str>) -> Reply {
     let path = parameter(query, "path");
     let prefix = parameter(query, "prefix").unwrap_or_default();
-    let log = server.ledger.log(|known| match &path {
+    let takes = |known: &str| match &path {
         Some(path) => known == path,
         None => known.starts_with(&*prefix),
-    });
+    };
+    if parameter(query, "messages").is_some_and(|value| value == "true") {
+        let document = message_document(&server.messages(takes));
+        return Reply::new(StatusCode::OK, "application/json", Bytes::from(document));
+    }
+    let log = server.ledger.log(takes);
     let with_entries = parameter(query, "entries").is_none_or(|value| value != "false");
     Reply::new(StatusCode::OK, "application/json", Bytes::from(log_document(&log, with_entries)))
 }
@@ -91,12 +109,33 @@ fn log_document(log: &Log, with_entries: bool) -> String {
     out
 }
 
-fn set_fault(server: &Server, body: &[u8]) -> Reply {
-    let fault: Fault = match serde_json::from_slice(body) {
-        Ok(fault) => fault,
+/// The log of messages as JSON, written by hand for the same reason.
+fn message_document(messages: &Messages) -> String {
+    let (count, truncated) = (messages.entries.len(), messages.truncated);
+    let mut out = format!(r#"{{"count":{count},"truncated":{truncated},"#);
+    out.push_str(r#""fields":["atUs","stream","direction","number","bytes"],"entries":["#);
+    for (i, message) in messages.entries.iter().enumerate() {
+        let comma = if i == 0 { "" } else { "," };
+        let direction = if message.sent { "out" } else { "in" };
+        let Message { at_us, stream, number, bytes, .. } = message;
+        // Writing to a string cannot fail.
+        let _ = write!(out, r#"{comma}[{at_us},{stream},"{direction}",{number},{bytes}]"#);
+    }
+    out.push_str("]}");
+    out
+}
+
+/// Changes the fault by what a body says.
+fn change_fault<T: DeserializeOwned>(
+    server: &Server,
+    body: &[u8],
+    change: impl FnOnce(T) -> Result<(), ConfigError>,
+) -> Reply {
+    let wanted = match serde_json::from_slice(body) {
+        Ok(wanted) => wanted,
         Err(error) => return problem(StatusCode::BAD_REQUEST, &format!("no fault can be read: {error}")),
     };
-    match server.faults.set(fault, Instant::now()) {
+    match change(wanted) {
         Ok(()) => fault::describe(&server.faults),
         Err(error) => problem(StatusCode::BAD_REQUEST, &error.to_string()),
     }

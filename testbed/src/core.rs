@@ -56,10 +56,15 @@ impl Core {
         if let Some(resolved) = known.paths.get(path) {
             return resolved.clone();
         }
+        // Paths with an id in them are known by their pattern, so that their number stays small.
+        let name = self.server.pattern(path).unwrap_or(path);
+        if let Some(resolved) = known.paths.get(name) {
+            return resolved.clone();
+        }
         let (resolved, own) = self.server.resolve(path);
         let resolved = Rc::new(resolved);
         if own {
-            known.paths.insert(path.into(), resolved.clone());
+            known.paths.insert(name.into(), resolved.clone());
         }
         resolved
     }
@@ -86,7 +91,7 @@ impl Core {
                 self.server.faults.changes().end_of(fault).await;
                 self.answer_at(Instant::now()).await;
             }
-            Act::Answer | Act::Truncate | Act::Reset => {}
+            Act::Answer | Act::Truncate | Act::Reset | Act::Drop | Act::Upgrade(_) => {}
         }
     }
 

@@ -1,96 +1,178 @@
 //! Faults set while the server runs, and freezes. `control.rs` and `testbed.rs` set them, `plan.rs` applies them
 //! to requests, `core.rs` waits for their end.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use crate::config::{ConfigError, Freeze};
-use crate::law::{When, delay};
-use crate::reply::{self, Reply};
-use crate::route::unavailable;
-use crate::table::injected;
+use crate::aragora::Live;
+use crate::config::{Config, ConfigError, Freeze};
+use crate::law::{Latency, When, delay};
+use crate::limit::{Limit, Limiter, covers};
+use crate::patch::merge;
+use crate::reply::Reply;
+use crate::rule::{ArmedRule, Disturbance, Instead, Rule, is_zero};
 
-/// A disturbance of the running service, on top of its routes. A new one replaces the one before.
+/// The most that requests under a leaking fault make the process keep, in bytes.
+const MAX_LEAK: usize = 1 << 30;
+
+/// A disturbance of the running service, on top of its configuration. The fields up to `drop` are a rule of their
+/// own (`Rule`), `rules` are further ones with sequences of their own; where several act on one request, the first of
+/// `rules` wins, and the fault's own fields come last.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct Fault {
-    /// Only requests whose path begins like this; all if not given.
+    /// Only requests whose path begins like this, or whose pattern this is; all if not given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
+    /// Whether `path` is the whole path or pattern, not its beginning.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub exact: bool,
+    /// Only requests with this method.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub method: Option<String>,
     /// The share of requests, between 0 and 1, answered with an error; spread evenly, never random.
     pub error_rate: f64,
     /// The status of these errors.
     pub status: u16,
     /// Milliseconds on top of the latency of the route.
     pub latency_ms: f64,
+    /// A law in place of the latency of the route.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub latency: Option<Latency>,
+    /// Milliseconds on top, more with every minute since the fault was set.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub drift_ms_per_minute: f64,
     /// Leaves requests unanswered until the fault is cleared or replaced; then they are answered.
     pub stall: bool,
+    /// Requests left unanswered in the same way.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hang: Option<When>,
     /// Requests whose connection is reset (HTTP/2: whose stream is reset).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reset: Option<When>,
+    /// Requests whose connection is ended without an answer (HTTP/2: whose stream is cancelled).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drop: Option<When>,
+    /// Further disturbances.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<Rule>,
+    /// Beginnings of paths that are cut off: their requests are not answered until this changes.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub partition: Vec<String>,
+    /// Whether `/readyz` and `/health/ready` say that the service is ready.
+    #[serde(skip_serializing_if = "Clone::clone")]
+    pub ready: bool,
+    /// Bytes of memory that every request under `path` makes the process keep until the fault is cleared, 1 GiB at most.
+    #[serde(skip_serializing_if = "is_none")]
+    pub leak_bytes: usize,
+    /// Rate limits in place of the configured ones.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limits: Option<Vec<Limit>>,
+    /// Changes of the settings of the Aragora endpoints (`Aragora`): only what is named changes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub aragora: Option<Value>,
     /// Holds back every answer of the server, whatever its path, for so many milliseconds from now.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub freeze_ms: Option<f64>,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
+fn is_none(count: &usize) -> bool {
+    *count == 0
+}
+
 impl Default for Fault {
     fn default() -> Self {
+        let rule = Rule::default();
         Fault {
             path: None,
-            error_rate: 0.0,
-            status: unavailable(),
-            latency_ms: 0.0,
+            exact: false,
+            method: None,
+            error_rate: rule.error_rate,
+            status: rule.status,
+            latency_ms: rule.latency_ms,
+            latency: None,
+            drift_ms_per_minute: rule.drift_ms_per_minute,
             stall: false,
+            hang: None,
             reset: None,
+            drop: None,
+            rules: Vec::new(),
+            partition: Vec::new(),
+            ready: true,
+            leak_bytes: 0,
+            limits: None,
+            aragora: None,
             freeze_ms: None,
         }
     }
 }
 
-/// A checked fault and its own count of the requests it covers.
+impl Fault {
+    /// The fault's own fields as a rule.
+    fn own_rule(&self) -> Rule {
+        Rule {
+            path: self.path.clone(),
+            exact: self.exact,
+            method: self.method.clone(),
+            error_rate: self.error_rate,
+            status: self.status,
+            latency_ms: self.latency_ms,
+            latency: self.latency.clone(),
+            drift_ms_per_minute: self.drift_ms_per_minute,
+            stall: self.stall,
+            hang: self.hang,
+            reset: self.reset,
+            drop: self.drop,
+        }
+    }
+}
+
+/// A checked fault with the counts of the requests that its rules cover.
 #[derive(Debug)]
 pub(crate) struct Armed {
     pub(crate) fault: Fault,
-    pub(crate) latency: Duration,
-    pub(crate) errors: When,
-    pub(crate) error: Reply,
-    freeze: Option<Duration>,
-    next: AtomicU64,
+    rules: Box<[ArmedRule]>,
 }
 
 impl Armed {
-    fn new(fault: Fault) -> Result<Self, ConfigError> {
-        let at = |field: &'static str| move |problem: String| ConfigError::at(field, problem);
-        let errors = When::Rate(fault.error_rate);
-        errors.check().map_err(at("errorRate"))?;
-        fault.reset.map_or(Ok(()), When::check).map_err(at("reset"))?;
-        Ok(Armed {
-            latency: delay(fault.latency_ms).map_err(at("latencyMs"))?,
-            errors,
-            error: injected(reply::status(fault.status).map_err(at("status"))?),
-            freeze: fault.freeze_ms.map(delay).transpose().map_err(at("freezeMs"))?,
-            next: AtomicU64::new(0),
-            fault,
-        })
+    fn new(fault: Fault, now: Instant) -> Result<Self, ConfigError> {
+        let own = ArmedRule::new(fault.own_rule(), now, &str::to_owned)?;
+        let listed = fault.rules.iter().enumerate();
+        let listed =
+            listed.map(|(i, rule)| ArmedRule::new(rule.clone(), now, &|field| format!("rules[{i}].{field}")));
+        let rules = listed.chain([Ok(own)]).collect::<Result<_, _>>()?;
+        if let Some(prefix) = fault.partition.iter().find(|prefix| !prefix.starts_with('/')) {
+            return Err(ConfigError::at("partition", format!("{prefix:?} is no path; begin it with '/'")));
+        }
+        Ok(Armed { rules, fault })
     }
 
-    /// Whether the fault concerns this path.
-    pub(crate) fn covers(&self, path: &str) -> bool {
-        self.fault.path.as_deref().is_none_or(|prefix| path.starts_with(prefix))
+    /// Takes the request's place in all sequences that concern it and says what is done to it.
+    pub(crate) fn disturb(&self, asked: (&str, &str), name: &str, now: Instant) -> Disturbance {
+        let mut disturbance = Disturbance::default();
+        if self.fault.partition.iter().any(|prefix| asked.0.starts_with(prefix.as_str())) {
+            disturbance.instead = Some(Instead::Stall);
+        }
+        self.rules.iter().for_each(|rule| rule.disturb(asked, name, now, &mut disturbance));
+        disturbance
     }
 
-    /// Takes the number of the next request covered, counted from 0.
-    pub(crate) fn take_number(&self) -> u64 {
-        self.next.fetch_add(1, Ordering::Relaxed)
+    /// Bytes that a request makes the process keep.
+    pub(crate) fn leaks(&self, asked: (&str, &str), name: &str) -> usize {
+        let Fault { path, exact, method, leak_bytes, .. } = &self.fault;
+        let covered = *leak_bytes > 0 && covers((path.as_deref(), *exact, method.as_deref()), asked, name);
+        if covered { *leak_bytes } else { 0 }
     }
 }
 
-/// What disturbs the server now.
+/// What disturbs the server now, and what of its configuration can be changed while it runs.
 #[derive(Debug)]
 pub(crate) struct Faults {
     /// False while nothing can disturb, which spares requests the look at the state.
@@ -100,36 +182,91 @@ pub(crate) struct Faults {
     origin: Instant,
     /// Nanoseconds from the origin to the first request, plus one; 0 before it.
     first: AtomicU64,
+    base: Base,
+    /// What a leak keeps; also the lock under which faults are set, one after the other.
+    leaked: Mutex<Vec<Box<[u8]>>>,
 }
 
-#[derive(Clone, Debug, Default)]
+/// What the configuration says and a fault may change.
+#[derive(Clone, Debug)]
+struct Base {
+    live: Arc<Live>,
+    limiter: Option<Arc<Limiter>>,
+}
+
+#[derive(Clone, Debug)]
 struct State {
     fault: Option<Arc<Armed>>,
     frozen_until: Option<Instant>,
+    now: Base,
 }
 
 impl Faults {
-    /// No fault, and the freezes of a checked configuration.
-    pub(crate) fn new(origin: Instant, freezes: &[Freeze]) -> Self {
+    /// No fault, and what a configuration says.
+    pub(crate) fn new(origin: Instant, config: &Config) -> Result<Self, ConfigError> {
         let time = |ms: f64| delay(ms).unwrap_or_default();
         let span = |freeze: &Freeze| (time(freeze.after_ms), time(freeze.after_ms) + time(freeze.for_ms));
-        let freezes: Box<[_]> = freezes.iter().map(span).collect();
-        let any = AtomicBool::new(!freezes.is_empty());
-        let state = watch::Sender::new(State::default());
-        Faults { any, state, freezes, origin, first: AtomicU64::new(0) }
+        let freezes: Box<[_]> = config.freezes.iter().map(span).collect();
+        let live = Live::new(config.aragora.clone())?;
+        let base = Base { live: Arc::new(live), limiter: limiter(&config.limits)? };
+        let any = AtomicBool::new(!freezes.is_empty() || base.limiter.is_some());
+        let state = watch::Sender::new(State { fault: None, frozen_until: None, now: base.clone() });
+        Ok(Faults { any, state, freezes, origin, first: AtomicU64::new(0), base, leaked: Mutex::default() })
+    }
+
+    fn setting(&self) -> MutexGuard<'_, Vec<Box<[u8]>>> {
+        self.leaked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Sets a fault in place of the one before; its freeze, if it has one, begins at `now`.
     pub(crate) fn set(&self, fault: Fault, now: Instant) -> Result<(), ConfigError> {
-        let armed = Armed::new(fault)?;
-        let frozen_until = armed.freeze.map(|time| now + time);
-        self.change(|state| *state = State { fault: Some(Arc::new(armed)), frozen_until });
+        let _setting = self.setting();
+        let frozen_until = fault.freeze_ms.map(delay).transpose();
+        let frozen_until = frozen_until.map_err(|problem| ConfigError::at("freezeMs", problem))?;
+        self.arm(fault, frozen_until.map(|time| now + time), now)
+    }
+
+    /// Changes the fault by a merge patch (RFC 7396). A freeze that holds goes on unless the patch has one.
+    pub(crate) fn merge(&self, patch: &Value, now: Instant) -> Result<(), ConfigError> {
+        let _setting = self.setting();
+        let mut document = self.document();
+        let begun = document.as_object_mut().and_then(|fields| fields.remove("freezeMs")).is_some();
+        if !patch.is_object() {
+            return Err(ConfigError::at("fault", "a fault is an object, such as {\"errorRate\": 0.3}"));
+        }
+        merge(&mut document, patch);
+        let fault: Fault =
+            serde_json::from_value(document).map_err(|error| ConfigError::at("fault", error.to_string()))?;
+        let length = fault.freeze_ms.map(delay).transpose();
+        let length = length.map_err(|problem| ConfigError::at("freezeMs", problem))?;
+        let ends = patch.get("freezeMs").is_some() && begun;
+        let held = self.state.borrow().frozen_until.filter(|_| !ends);
+        self.arm(fault, length.map(|time| now + time).or(held), now)
+    }
+
+    fn arm(&self, fault: Fault, frozen_until: Option<Instant>, now: Instant) -> Result<(), ConfigError> {
+        let live = match &fault.aragora {
+            Some(patch) => Arc::new(self.base.live.patched(patch)?),
+            None => self.base.live.clone(),
+        };
+        let before = self.state.borrow().now.limiter.clone();
+        let limiter = match &fault.limits {
+            // Buckets go on as long as their limits stay.
+            Some(limits) if before.as_ref().is_some_and(|before| before.limits == *limits) => before,
+            Some(limits) => limiter(limits)?,
+            None => self.base.limiter.clone(),
+        };
+        let armed = Some(Arc::new(Armed::new(fault, now)?));
+        self.change(|state| *state = State { fault: armed, frozen_until, now: Base { live, limiter } });
         Ok(())
     }
 
     /// Ends the fault and the freeze that was set with `set` or `freeze_until`.
     pub(crate) fn clear(&self) {
-        self.change(|state| *state = State::default());
+        let mut leaked = self.setting();
+        *leaked = Vec::new();
+        let now = self.base.clone();
+        self.change(|state| *state = State { fault: None, frozen_until: None, now });
     }
 
     /// Holds back every answer until then.
@@ -141,7 +278,8 @@ impl Faults {
     fn change(&self, change: impl FnOnce(&mut State)) {
         self.state.send_modify(|state| {
             change(state);
-            let any = state.fault.is_some() || state.frozen_until.is_some() || !self.freezes.is_empty();
+            let disturbed = state.fault.is_some() || state.frozen_until.is_some();
+            let any = disturbed || state.now.limiter.is_some() || !self.freezes.is_empty();
             self.any.store(any, Ordering::Release);
         });
     }
@@ -154,6 +292,37 @@ impl Faults {
         self.state.borrow().fault.clone()
     }
 
+    /// The rate limits that hold.
+    pub(crate) fn limiter(&self) -> Option<Arc<Limiter>> {
+        if !self.any.load(Ordering::Acquire) {
+            return None;
+        }
+        self.state.borrow().now.limiter.clone()
+    }
+
+    /// The settings of the Aragora endpoints that hold.
+    pub(crate) fn live(&self) -> Arc<Live> {
+        self.state.borrow().now.live.clone()
+    }
+
+    /// Keeps so many bytes more, written once so that they are resident.
+    pub(crate) fn leak(&self, bytes: usize) {
+        if bytes == 0 {
+            return;
+        }
+        let mut leaked = self.setting();
+        let kept: usize = leaked.iter().map(|block| block.len()).sum();
+        if kept.saturating_add(bytes) <= MAX_LEAK {
+            leaked.push(vec![0x5a; bytes].into());
+        }
+    }
+
+    /// The fault that is set as JSON, `{}` without one.
+    fn document(&self) -> Value {
+        let armed = self.active();
+        armed.and_then(|armed| serde_json::to_value(&armed.fault).ok()).unwrap_or_else(|| json!({}))
+    }
+
     /// Takes the time of a counted request; configured freezes count from the first one.
     pub(crate) fn note_request(&self, at: Instant) {
         if !self.freezes.is_empty() && self.first.load(Ordering::Relaxed) == 0 {
@@ -163,9 +332,12 @@ impl Faults {
         }
     }
 
-    /// Lets configured freezes count from the next request.
-    pub(crate) fn forget_first(&self) {
+    /// Lets configured freezes count from the next request, and fills the buckets of all limits.
+    pub(crate) fn restart(&self) {
         self.first.store(0, Ordering::Relaxed);
+        if let Some(limiter) = self.limiter() {
+            limiter.refill();
+        }
     }
 
     /// The end of the freeze that holds at this instant, if one does.
@@ -212,21 +384,30 @@ impl Changes {
     }
 }
 
+/// Limits with full buckets; nothing for none.
+fn limiter(limits: &[Limit]) -> Result<Option<Arc<Limiter>>, ConfigError> {
+    let made = || Limiter::new(limits).map_err(|problem| ConfigError::at("limits", problem));
+    (!limits.is_empty()).then(|| made().map(Arc::new)).transpose()
+}
+
 /// The JSON of the fault that is set, `{}` without one.
 pub(crate) fn describe(faults: &Faults) -> Reply {
-    let document = faults.active().map(|armed| serde_json::to_value(&armed.fault).unwrap_or_default());
-    Reply::json(StatusCode::OK, &document.unwrap_or_else(|| serde_json::json!({})))
+    Reply::json(StatusCode::OK, &faults.document())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn faults(freezes: &[Freeze], origin: Instant) -> Faults {
+        Faults::new(origin, &Config { freezes: freezes.to_vec(), ..Config::default() }).unwrap()
+    }
+
     #[test]
     fn configured_freezes_count_from_the_first_request() {
         let origin = Instant::now();
         let at = |ms: u64| origin + Duration::from_millis(ms);
-        let faults = Faults::new(origin, &[Freeze { after_ms: 100.0, for_ms: 50.0 }]);
+        let faults = faults(&[Freeze { after_ms: 100.0, for_ms: 50.0 }], origin);
         assert_eq!(faults.frozen_until(at(120)), None);
         faults.note_request(at(1000));
         faults.note_request(at(1010));
@@ -236,14 +417,14 @@ mod tests {
             faults.frozen_until(at(1120)).map(|end| end.duration_since(origin).as_millis()),
             Some(1150)
         );
-        faults.forget_first();
+        faults.restart();
         assert_eq!(faults.frozen_until(at(1120)), None);
     }
 
     #[test]
     fn a_new_fault_replaces_the_old_one_and_wrong_ones_change_nothing() {
         let now = Instant::now();
-        let faults = Faults::new(now, &[]);
+        let faults = faults(&[], now);
         assert!(faults.active().is_none());
         faults.set(Fault { freeze_ms: Some(10.0), ..Fault::default() }, now).unwrap();
         assert!(faults.frozen_until(now).is_some());
@@ -252,8 +433,34 @@ mod tests {
         let error = faults.set(Fault { error_rate: 2.0, ..Fault::default() }, now).unwrap_err();
         assert_eq!(error.field, "errorRate");
         let active = faults.active().unwrap();
-        assert!(active.covers("/a/b") && !active.covers("/b"));
+        let stalls = |path| active.disturb((path, "GET"), path, now).instead.is_some();
+        assert!(stalls("/a/b") && !stalls("/b"));
         faults.clear();
         assert!(faults.active().is_none());
+    }
+
+    #[test]
+    fn a_patch_changes_what_it_names() {
+        let now = Instant::now();
+        let faults = faults(&[], now);
+        let later = now + Duration::from_millis(5);
+        faults.merge(&json!({"errorRate": 0.5, "freezeMs": 10.0}), now).unwrap();
+        faults.merge(&json!({"status": 500, "aragora": {"auth": {"required": true}}}), later).unwrap();
+        assert_eq!(faults.frozen_until(now), Some(now + Duration::from_millis(10)));
+        assert!(faults.live().settings.auth.required);
+        faults.merge(&json!({"aragora": {"deepMs": 1.0}, "limits": [{"burst": 1}]}), now).unwrap();
+        assert!(faults.live().settings.auth.required && faults.live().settings.deep_ms == 1.0);
+        let limiter = faults.limiter().unwrap();
+        faults.merge(&json!({"errorRate": null}), now).unwrap();
+        assert!(Arc::ptr_eq(&limiter, &faults.limiter().unwrap()));
+        let fault = &faults.active().unwrap().fault;
+        assert_eq!((fault.error_rate, fault.status), (0.0, 500));
+        let wrong = |patch: Value| faults.merge(&patch, now).unwrap_err().to_string();
+        assert!(wrong(json!({"aragora": {"auth": {"needed": true}}})).contains("`needed`"));
+        assert!(wrong(json!({"limits": [{"burst": 0}]})).starts_with("limits: [0]"));
+        assert!(wrong(json!(3)).contains("an object"));
+        assert!(faults.live().settings.auth.required, "a wrong patch changes nothing");
+        faults.clear();
+        assert!(!faults.live().settings.auth.required && faults.limiter().is_none());
     }
 }

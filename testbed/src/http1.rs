@@ -6,6 +6,7 @@ mod head;
 mod write;
 
 use std::io;
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -17,11 +18,14 @@ use self::head::Head;
 use self::write::Form;
 use crate::control;
 use crate::core::Core;
+use crate::feed::End;
 use crate::ledger::Outcome;
-use crate::plan::{self, Act, Handler, Resolved};
-use crate::reply::{self, Reply};
+use crate::plan::{self, Act, Resolved};
+use crate::reply::Reply;
+use crate::request::Incoming;
 use crate::target;
 use crate::transport::Transport;
+use crate::websocket::{self, Opening};
 
 /// How long a connection that the server ends is read until the client ends it too, so that a late segment of
 /// the client's does not turn the last answer into a reset.
@@ -33,6 +37,8 @@ const READ_AHEAD: usize = 64 << 10;
 /// A connection with its buffers.
 struct Connection<T> {
     io: T,
+    /// The client's address.
+    peer: IpAddr,
     /// What was read and not yet used up; a request's head stays here until it is answered.
     input: Vec<u8>,
     output: Vec<u8>,
@@ -53,11 +59,14 @@ enum Next {
     Close,
     /// The connection is dropped as it is.
     Drop,
+    /// The connection is a WebSocket from now on.
+    Upgrade(Box<Opening>),
 }
 
 /// Serves a connection whose first bytes may have been read already.
 pub(crate) async fn serve<T: Transport>(core: &Rc<Core>, io: T, first: Vec<u8>) -> io::Result<()> {
-    let mut connection = Connection { io, input: first, output: Vec::with_capacity(1024) };
+    let peer = io.tcp().peer_addr()?.ip();
+    let mut connection = Connection { io, peer, input: first, output: Vec::with_capacity(1024) };
     let mut served = 0;
     loop {
         let head = match read_head(&mut connection).await? {
@@ -76,6 +85,10 @@ pub(crate) async fn serve<T: Transport>(core: &Rc<Core>, io: T, first: Vec<u8>) 
             Next::Request => drop(connection.input.drain(..head.len)),
             Next::Close => break,
             Next::Drop => return Ok(()),
+            Next::Upgrade(opening) => {
+                let behind = connection.input.get(head.len..).unwrap_or_default();
+                return websocket::serve(core, connection.io, behind, *opening).await;
+            }
         }
     }
     close(core, connection).await
@@ -134,7 +147,7 @@ async fn exchange<T: Transport>(
     let is_control = control::is_control(path);
     let (path, query) = (path.to_owned(), query.map(str::to_owned));
     let resolved = (!is_control).then(|| core.resolve(&path));
-    let keep = resolved.as_ref().is_none_or(|resolved| matches!(resolved.handler, Handler::Echo));
+    let keep = resolved.as_ref().is_none_or(|resolved| resolved.handler.wants_body());
     let body = match body::read(connection, head, keep).await? {
         Ok(body) => body,
         Err(status) => {
@@ -172,11 +185,6 @@ impl Request<'_> {
         let head_only = self.head.method == Method::HEAD;
         Form { head_only, close: self.last || core.draining(), cut: false }
     }
-
-    fn echo(&self, input: &[u8]) -> Reply {
-        let headers = head::headers(&input[..self.head.len]);
-        reply::echo(&self.head.method, (self.path, self.query), "HTTP/1.1", headers, &self.body.kept)
-    }
 }
 
 /// Does what the plan of a counted request says.
@@ -188,9 +196,22 @@ async fn answer<T: Transport>(
     at: Instant,
 ) -> io::Result<Next> {
     core.server.faults.note_request(at);
-    let mut in_flight = resolved.account.arrive(at, request.head.len as u64 + request.body.bytes);
-    let echo = || request.echo(&connection.input);
-    let plan = plan::plan(&core.server, resolved, request.path, echo);
+    let bytes_in = request.head.len as u64 + request.body.bytes;
+    let mut in_flight = resolved.account.arrive(&request.head.method, at, bytes_in);
+    let plan = {
+        let headers = || head::headers(&connection.input[..request.head.len]);
+        let incoming = Incoming {
+            method: &request.head.method,
+            path: request.path,
+            query: request.query,
+            protocol: "HTTP/1.1",
+            peer: connection.peer,
+            body: &request.body.kept,
+            at,
+            headers: &headers,
+        };
+        plan::plan(&core.server, resolved, &incoming)
+    };
     core.answer_at(at + plan.delay).await;
     match &plan.act {
         Act::Reset => {
@@ -198,35 +219,53 @@ async fn answer<T: Transport>(
             in_flight.finish(Outcome::Reset, Instant::now());
             return Ok(Next::Drop);
         }
+        Act::Drop => {
+            in_flight.finish(Outcome::Dropped, Instant::now());
+            return Ok(Next::Close);
+        }
         stall @ (Act::Stall | Act::StallDuring(_)) => {
-            if !still_there(core, connection, stall).await? {
+            if !still_there(connection, core.stalled(stall)).await? {
                 return Ok(Next::Drop);
             }
         }
-        Act::Answer | Act::Truncate => {}
+        Act::Answer | Act::Truncate | Act::Upgrade(_) => {}
     }
     let cut = matches!(plan.act, Act::Truncate);
+    let upgrade = matches!(plan.act, Act::Upgrade(_));
     let form = Form { cut, ..request.form(core) };
+    let form = Form { close: form.close && !upgrade, ..form };
     write::reply(connection, &plan.reply, form, &mut in_flight.bytes_out, Some(core)).await?;
+    let mut next = if form.close { Next::Close } else { Next::Request };
+    if let Some(feed) = plan.reply.feed.as_ref().filter(|_| !form.head_only) {
+        match write::play(core, connection, feed, &mut in_flight.bytes_out).await? {
+            End::Complete => {}
+            End::Left => return Ok(Next::Drop),
+            End::Dropped => {
+                in_flight.finish(Outcome::Truncated, Instant::now());
+                return Ok(Next::Close);
+            }
+        }
+    }
     if cut {
         in_flight.finish(Outcome::Truncated, Instant::now());
         return Ok(Next::Close);
     }
     in_flight.finish(Outcome::Answered(plan.reply.status.as_u16()), Instant::now());
-    Ok(if form.close { Next::Close } else { Next::Request })
+    if let Act::Upgrade(opening) = plan.act {
+        next = Next::Upgrade(opening);
+    }
+    Ok(next)
 }
 
-/// Waits for the end of a stall; false if the client ends the connection before.
+/// Waits for something; false if the client ends the connection before.
 async fn still_there<T: Transport>(
-    core: &Core,
     connection: &mut Connection<T>,
-    stall: &Act,
+    something: impl Future<Output = ()>,
 ) -> io::Result<bool> {
-    let over = core.stalled(stall);
-    tokio::pin!(over);
+    tokio::pin!(something);
     loop {
         tokio::select! {
-            () = &mut over => return Ok(true),
+            () = &mut something => return Ok(true),
             read = connection.fill(), if connection.input.len() < READ_AHEAD => if read? == 0 {
                 return Ok(false);
             },

@@ -1,6 +1,7 @@
 //! HTTP/2 connections, over TLS or with prior knowledge. The other protocol is `http1.rs`.
 
 use std::future::poll_fn;
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::Instant;
 
@@ -15,9 +16,11 @@ use tokio::task;
 
 use crate::control;
 use crate::core::Core;
+use crate::feed::{End, Feed, Player};
 use crate::ledger::{InFlight, Outcome};
-use crate::plan::{self, Act, Handler, Resolved};
-use crate::reply::{self, Reply};
+use crate::plan::{self, Act, Resolved};
+use crate::reply::Reply;
+use crate::request::Incoming;
 
 /// Receive windows, wide enough that no client waits for credit.
 const STREAM_WINDOW: u32 = 1 << 20;
@@ -30,7 +33,7 @@ const MAX_STREAMS: u32 = 10_000;
 const MAX_KEPT: usize = 8 << 20;
 
 /// Serves a connection until one side ends it.
-pub(crate) async fn serve<T>(core: &Rc<Core>, io: T) -> Result<(), h2::Error>
+pub(crate) async fn serve<T>(core: &Rc<Core>, io: T, peer: IpAddr) -> Result<(), h2::Error>
 where
     T: AsyncRead + AsyncWrite + Unpin,
 {
@@ -61,7 +64,7 @@ where
         }
         let core = core.clone();
         // An error here ends one stream and is the client's doing, who sees it as well.
-        task::spawn_local(async move { exchange(&core, request, respond).await });
+        task::spawn_local(async move { exchange(&core, request, respond, peer).await });
     }
 }
 
@@ -69,11 +72,12 @@ async fn exchange(
     core: &Rc<Core>,
     request: Request<RecvStream>,
     mut respond: SendResponse<Bytes>,
+    peer: IpAddr,
 ) -> Result<(), h2::Error> {
     let (parts, mut stream) = request.into_parts();
     let path = parts.uri.path();
     let resolved = (!control::is_control(path)).then(|| core.resolve(path));
-    let keep = resolved.as_ref().is_none_or(|resolved| matches!(resolved.handler, Handler::Echo));
+    let keep = resolved.as_ref().is_none_or(|resolved| resolved.handler.wants_body());
     let Some((kept, bytes)) = read_body(&mut stream, keep).await? else {
         let error = json!({"error": format!("the body is over {MAX_KEPT} bytes")});
         let reply = Reply::json(StatusCode::PAYLOAD_TOO_LARGE, &error);
@@ -83,9 +87,9 @@ async fn exchange(
     match resolved {
         Some(resolved) => {
             core.server.faults.note_request(at);
-            let in_flight = resolved.account.arrive(at, bytes);
-            answer(core, &mut respond, &Arrived { parts: &parts, kept: &kept, at }, &resolved, in_flight)
-                .await
+            let in_flight = resolved.account.arrive(&parts.method, at, bytes);
+            let arrived = Arrived { parts: &parts, kept: &kept, peer, at };
+            answer(core, &mut respond, &arrived, &resolved, in_flight).await
         }
         None => {
             let target = (path, parts.uri.query());
@@ -116,15 +120,14 @@ async fn read_body(stream: &mut RecvStream, keep: bool) -> Result<Option<(Vec<u8
 struct Arrived<'a> {
     parts: &'a request::Parts,
     kept: &'a [u8],
+    peer: IpAddr,
     at: Instant,
 }
 
 impl Arrived<'_> {
-    fn echo(&self) -> Reply {
+    fn headers(&self) -> Vec<(String, String)> {
         let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
-        let headers = self.parts.headers.iter().map(|(name, value)| (name.to_string(), text(value)));
-        let target = (self.parts.uri.path(), self.parts.uri.query());
-        reply::echo(&self.parts.method, target, "HTTP/2", headers.collect(), self.kept)
+        self.parts.headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect()
     }
 }
 
@@ -136,12 +139,30 @@ async fn answer(
     resolved: &Resolved,
     mut in_flight: InFlight,
 ) -> Result<(), h2::Error> {
-    let plan = plan::plan(&core.server, resolved, request.parts.uri.path(), || request.echo());
+    let plan = {
+        let headers = || request.headers();
+        let incoming = Incoming {
+            method: &request.parts.method,
+            path: request.parts.uri.path(),
+            query: request.parts.uri.query(),
+            protocol: "HTTP/2",
+            peer: request.peer,
+            body: request.kept,
+            at: request.at,
+            headers: &headers,
+        };
+        plan::plan(&core.server, resolved, &incoming)
+    };
     core.answer_at(request.at + plan.delay).await;
     match &plan.act {
         Act::Reset => {
             respond.send_reset(Reason::INTERNAL_ERROR);
             in_flight.finish(Outcome::Reset, Instant::now());
+            return Ok(());
+        }
+        Act::Drop => {
+            respond.send_reset(Reason::CANCEL);
+            in_flight.finish(Outcome::Dropped, Instant::now());
             return Ok(());
         }
         stall @ (Act::Stall | Act::StallDuring(_)) => {
@@ -155,9 +176,20 @@ async fn answer(
             in_flight.finish(Outcome::Truncated, Instant::now());
             return Ok(());
         }
-        Act::Answer => {}
+        // No upgrade comes out of a request over HTTP/2.
+        Act::Answer | Act::Upgrade(_) => {}
     }
     let head_only = request.parts.method == Method::HEAD;
+    if let Some(feed) = plan.reply.feed.as_ref().filter(|_| !head_only) {
+        let mut stream = respond.send_response(response(&plan.reply), false)?;
+        let outcome = match play(core, &mut stream, feed, &mut in_flight.bytes_out).await? {
+            End::Complete => Outcome::Answered(plan.reply.status.as_u16()),
+            End::Dropped => Outcome::Truncated,
+            End::Left => return Ok(()),
+        };
+        in_flight.finish(outcome, Instant::now());
+        return Ok(());
+    }
     send(core, respond, &plan.reply, head_only, Some(&mut in_flight.bytes_out)).await?;
     in_flight.finish(Outcome::Answered(plan.reply.status.as_u16()), Instant::now());
     Ok(())
@@ -201,6 +233,41 @@ async fn send(
         *written += reply.body.len() as u64;
     }
     Ok(())
+}
+
+/// Sends the events of a feed, each at its time.
+async fn play(
+    core: &Core,
+    stream: &mut SendStream<Bytes>,
+    feed: &Feed,
+    written: &mut u64,
+) -> Result<End, h2::Error> {
+    let mut player = Player::new(feed, Instant::now());
+    let end = loop {
+        let due = match player.next() {
+            Ok(due) => due,
+            Err(end) => break end,
+        };
+        tokio::select! {
+            () = core.answer_at(due) => {}
+            () = core.drain_begins() => break End::Complete,
+            _ = poll_fn(|context| stream.poll_reset(context)) => break End::Left,
+        }
+        let piece = player.take(Instant::now());
+        *written += piece.len() as u64;
+        send_data(stream, piece, false).await?;
+    };
+    match end {
+        End::Complete => stream.send_data(Bytes::new(), true)?,
+        End::Dropped => {
+            // A reset overtakes data that is still queued; letting the connection write first keeps the events.
+            task::yield_now().await;
+            stream.send_reset(Reason::CANCEL);
+        }
+        End::Left => {}
+    }
+    player.end(end);
+    Ok(end)
 }
 
 /// Sends half of a body and resets the stream when the client has taken it.

@@ -6,16 +6,25 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use http::Method;
+
+use crate::clock::{Clock, micros};
 use crate::log::{Entry, Log};
 use crate::stats::{Connections, PathStats, Stats};
 
 /// Paths with an account of their own.
 const MAX_PATHS: usize = 10_000;
 
+/// Methods of one path with counts of their own; what comes later counts under the last of them.
+const MAX_METHODS: usize = 16;
+
+/// Upper bounds of the buckets of durations, in seconds.
+pub(crate) const BUCKETS_S: [f64; 9] = [0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+
 /// All accounts. A reset replaces them; requests in flight then end in the old ones.
 #[derive(Debug)]
 pub(crate) struct Ledger {
-    origin: Instant,
+    clock: Clock,
     log_entries: i64,
     generation: AtomicU64,
     open: AtomicU64,
@@ -34,16 +43,32 @@ struct Accounts {
 /// The counts and the log of one path.
 #[derive(Debug)]
 pub(crate) struct Account {
-    origin: Instant,
+    clock: Clock,
     log_room: Arc<AtomicI64>,
     book: Mutex<Book>,
 }
 
 #[derive(Debug, Default)]
 struct Book {
-    stats: PathStats,
-    answered: Vec<(u16, u64)>,
+    whole: Tally,
+    methods: Vec<(Method, Tally)>,
     log: Log,
+}
+
+/// Counts of a path, or of one of its methods.
+#[derive(Debug, Default)]
+struct Tally {
+    stats: PathStats,
+    answered: Vec<(u16, Histogram)>,
+}
+
+/// Answers with one status, by their durations.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Histogram {
+    pub(crate) count: u64,
+    pub(crate) sum_us: u64,
+    /// By `BUCKETS_S`, each without those below; longer ones are in `count` only.
+    pub(crate) buckets: [u64; BUCKETS_S.len()],
 }
 
 /// How a request ended.
@@ -51,6 +76,7 @@ struct Book {
 pub(crate) enum Outcome {
     Answered(u16),
     Reset,
+    Dropped,
     Truncated,
 }
 
@@ -60,11 +86,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Ledger {
-    /// Empty accounts; `origin` is the zero of the log's arrivals.
-    pub(crate) fn new(origin: Instant, log_entries: usize) -> Self {
+    /// Empty accounts; the clock's origin is the zero of the log's arrivals.
+    pub(crate) fn new(clock: Clock, log_entries: usize) -> Self {
         let log_entries = i64::try_from(log_entries).unwrap_or(i64::MAX);
         let ledger = Ledger {
-            origin,
+            clock,
             log_entries,
             generation: AtomicU64::new(0),
             open: AtomicU64::new(0),
@@ -88,7 +114,7 @@ impl Ledger {
         let own = accounts.paths.len() < MAX_PATHS;
         let name = if own { path } else { route };
         let log_room = accounts.log_room.clone();
-        let new = || Arc::new(Account { origin: self.origin, log_room, book: Mutex::default() });
+        let new = || Arc::new(Account { clock: self.clock, log_room, book: Mutex::default() });
         (accounts.paths.entry(name.to_owned()).or_insert_with(new).clone(), own)
     }
 
@@ -116,11 +142,11 @@ impl Ledger {
     }
 
     /// The counts of every path that received something and begins with the prefix.
-    pub(crate) fn stats(&self, started_at_us: u64, prefix: &str) -> Stats {
+    pub(crate) fn stats(&self, prefix: &str) -> Stats {
         let accounts = lock(&self.accounts);
         let open = self.open.load(Ordering::Relaxed);
         let mut stats = Stats {
-            started_at_us,
+            started_at_us: self.clock.started_at_us,
             connections: Connections { accepted: accounts.accepted, open, peak: accounts.peak },
             bad_requests: accounts.bad_requests,
             log_truncated: accounts.log_room.load(Ordering::Relaxed) < 0,
@@ -128,17 +154,35 @@ impl Ledger {
         };
         for (path, account) in accounts.paths.iter().filter(|(path, _)| path.starts_with(prefix)) {
             let book = lock(&account.book);
-            if book.stats.received > 0 {
-                let answered = book.answered.iter().copied().collect();
-                stats.paths.insert(path.clone(), PathStats { answered, ..book.stats.clone() });
+            if book.whole.stats.received > 0 {
+                stats.paths.insert(path.clone(), book.whole.shown());
+            }
+            for (method, tally) in &book.methods {
+                stats.endpoints.insert(format!("{method} {path}"), tally.shown());
             }
         }
         stats
     }
 
+    /// The durations of all answers by method, path and status, in this order.
+    pub(crate) fn histograms(&self) -> Vec<(String, String, u16, Histogram)> {
+        let accounts = lock(&self.accounts);
+        let mut all = Vec::new();
+        for (path, account) in &accounts.paths {
+            for (method, tally) in &lock(&account.book).methods {
+                let of = |(status, histogram): &(u16, Histogram)| {
+                    (method.to_string(), path.clone(), *status, *histogram)
+                };
+                all.extend(tally.answered.iter().map(of));
+            }
+        }
+        all.sort_by(|a, b| (&a.1, &a.0, a.2).cmp(&(&b.1, &b.0, b.2)));
+        all
+    }
+
     /// Requests in progress on all paths.
     pub(crate) fn in_flight(&self) -> u64 {
-        lock(&self.accounts).paths.values().map(|account| lock(&account.book).stats.in_flight).sum()
+        lock(&self.accounts).paths.values().map(|account| lock(&account.book).whole.stats.in_flight).sum()
     }
 
     /// The log of all paths that the filter takes, in the order of arrival.
@@ -156,24 +200,57 @@ impl Ledger {
 
 impl Account {
     /// Counts a request that has arrived, and as being served until the guard ends.
-    pub(crate) fn arrive(self: &Arc<Self>, at: Instant, bytes_in: u64) -> InFlight {
+    pub(crate) fn arrive(self: &Arc<Self>, method: &Method, at: Instant, bytes_in: u64) -> InFlight {
         let mut book = lock(&self.book);
-        let stats = &mut book.stats;
-        stats.received += 1;
-        stats.bytes_in += bytes_in;
-        stats.in_flight += 1;
-        stats.peak_in_flight = stats.peak_in_flight.max(stats.in_flight);
+        let known = book.methods.iter().position(|(known, _)| known == method);
+        let index = known.unwrap_or(book.methods.len()).min(MAX_METHODS - 1);
+        if index == book.methods.len() {
+            book.methods.push((method.clone(), Tally::default()));
+        }
+        book.both(index, |tally| {
+            let stats = &mut tally.stats;
+            stats.received += 1;
+            stats.bytes_in += bytes_in;
+            stats.in_flight += 1;
+            stats.peak_in_flight = stats.peak_in_flight.max(stats.in_flight);
+        });
         drop(book);
-        InFlight { account: self.clone(), at, bytes_out: 0, outcome: None }
+        InFlight { account: self.clone(), method: index, at, bytes_out: 0, outcome: None }
+    }
+}
+
+impl Tally {
+    fn shown(&self) -> PathStats {
+        let answered = self.answered.iter().map(|(status, histogram)| (*status, histogram.count)).collect();
+        PathStats { answered, ..self.stats.clone() }
+    }
+
+    fn answer(&mut self, status: u16, duration_us: u32) {
+        let known = self.answered.iter().position(|(known, _)| *known == status);
+        let index = known.unwrap_or_else(|| {
+            self.answered.push((status, Histogram::default()));
+            self.answered.len() - 1
+        });
+        let Some((_, histogram)) = self.answered.get_mut(index) else { return };
+        histogram.count += 1;
+        histogram.sum_us += u64::from(duration_us);
+        let seconds = f64::from(duration_us) / 1e6;
+        if let Some(bucket) = BUCKETS_S.iter().position(|bound| seconds <= *bound) {
+            histogram.buckets[bucket] += 1;
+        }
     }
 }
 
 impl Book {
-    fn write(&mut self, entry: Entry, log_room: &AtomicI64) {
-        match self.answered.iter_mut().find(|(status, _)| *status == entry.status) {
-            Some((_, count)) => *count += 1,
-            None => self.answered.push((entry.status, 1)),
+    /// Changes the counts of the path and of one of its methods.
+    fn both(&mut self, method: usize, change: impl Fn(&mut Tally)) {
+        change(&mut self.whole);
+        if let Some((_, tally)) = self.methods.get_mut(method) {
+            change(tally);
         }
+    }
+
+    fn write(&mut self, entry: Entry, log_room: &AtomicI64) {
         // The room goes below zero exactly when an entry was refused.
         if !self.log.truncated && log_room.fetch_sub(1, Ordering::Relaxed) > 0 {
             self.log.entries.push(entry);
@@ -187,6 +264,7 @@ impl Book {
 #[derive(Debug)]
 pub(crate) struct InFlight {
     account: Arc<Account>,
+    method: usize,
     at: Instant,
     /// Bytes written so far.
     pub(crate) bytes_out: u64,
@@ -204,24 +282,24 @@ impl Drop for InFlight {
     fn drop(&mut self) {
         let account = &self.account;
         let mut book = lock(&account.book);
-        book.stats.in_flight = book.stats.in_flight.saturating_sub(1);
-        book.stats.bytes_out += self.bytes_out;
-        match self.outcome {
-            Some((Outcome::Answered(status), took)) => {
-                let arrival_us = micros(self.at.saturating_duration_since(account.origin));
-                let duration_us = u32::try_from(micros(took)).unwrap_or(u32::MAX);
-                book.write(Entry { arrival_us, duration_us, status }, &account.log_room);
+        let duration_us = |took| u32::try_from(micros(took)).unwrap_or(u32::MAX);
+        book.both(self.method, |tally| {
+            let stats = &mut tally.stats;
+            stats.in_flight = stats.in_flight.saturating_sub(1);
+            stats.bytes_out += self.bytes_out;
+            match self.outcome {
+                Some((Outcome::Answered(status), took)) => tally.answer(status, duration_us(took)),
+                Some((Outcome::Reset, _)) => stats.reset += 1,
+                Some((Outcome::Dropped, _)) => stats.dropped += 1,
+                Some((Outcome::Truncated, _)) => stats.truncated += 1,
+                None => stats.abandoned += 1,
             }
-            Some((Outcome::Reset, _)) => book.stats.reset += 1,
-            Some((Outcome::Truncated, _)) => book.stats.truncated += 1,
-            None => book.stats.abandoned += 1,
+        });
+        if let Some((Outcome::Answered(status), took)) = self.outcome {
+            let arrival_us = account.clock.us(self.at);
+            book.write(Entry { arrival_us, duration_us: duration_us(took), status }, &account.log_room);
         }
     }
-}
-
-/// Microseconds, rounded to the nearest.
-fn micros(time: Duration) -> u64 {
-    u64::try_from((time.as_nanos() + 500) / 1000).unwrap_or(u64::MAX)
 }
 
 /// An open connection.
@@ -240,15 +318,15 @@ mod tests {
 
     #[test]
     fn a_full_log_says_so_and_counting_goes_on() {
-        let origin = Instant::now();
-        let ledger = Ledger::new(origin, 3);
+        let clock = Clock::start();
+        let (origin, ledger) = (clock.origin, Ledger::new(clock, 3));
         let (account, own) = ledger.account("/a", "*");
         assert!(own);
         for i in 0..5 {
             let at = origin + Duration::from_micros(10 * i);
-            account.arrive(at, 7).finish(Outcome::Answered(200), at + Duration::from_micros(i));
+            account.arrive(&Method::GET, at, 7).finish(Outcome::Answered(200), at + Duration::from_micros(i));
         }
-        let (stats, log) = (ledger.stats(0, ""), ledger.log(|path| path == "/a"));
+        let (stats, log) = (ledger.stats(""), ledger.log(|path| path == "/a"));
         assert_eq!((stats.received(), stats.paths["/a"].answered[&200], stats.log_truncated), (5, 5, true));
         assert_eq!(
             log.entries.iter().map(|e| (e.arrival_us, e.duration_us)).collect::<Vec<_>>(),
@@ -259,34 +337,52 @@ mod tests {
 
     #[test]
     fn a_reset_forgets_and_what_was_in_flight_stays_in_the_past() {
-        let ledger = Ledger::new(Instant::now(), 10);
+        let ledger = Ledger::new(Clock::start(), 10);
         let before = ledger.generation();
-        let request = ledger.account("/a", "*").0.arrive(Instant::now(), 1);
+        let request = ledger.account("/a", "*").0.arrive(&Method::GET, Instant::now(), 1);
         ledger.reset();
         assert_ne!(ledger.generation(), before);
         request.finish(Outcome::Answered(200), Instant::now());
-        assert_eq!(ledger.stats(0, "").received(), 0);
+        assert_eq!(ledger.stats("").received(), 0);
         assert!(ledger.log(|_| true).entries.is_empty());
     }
 
     #[test]
     fn paths_beyond_the_limit_are_counted_under_their_route() {
-        let ledger = Ledger::new(Instant::now(), 0);
+        let ledger = Ledger::new(Clock::start(), 0);
         for i in 0..MAX_PATHS + 50 {
             let (account, own) = ledger.account(&format!("/item/{i}"), "/item/*");
             assert_eq!(own, i < MAX_PATHS);
-            account.arrive(Instant::now(), 0).finish(Outcome::Reset, Instant::now());
+            account.arrive(&Method::GET, Instant::now(), 0).finish(Outcome::Reset, Instant::now());
         }
-        let stats = ledger.stats(0, "");
+        let stats = ledger.stats("");
         assert_eq!(stats.received(), MAX_PATHS as u64 + 50);
         assert_eq!(stats.paths["/item/*"].reset, 50);
     }
 
     #[test]
+    fn methods_and_durations_are_told_apart() {
+        let clock = Clock::start();
+        let (at, ledger) = (clock.origin, Ledger::new(clock, 10));
+        let (account, _) = ledger.account("/a", "*");
+        for (method, ms) in [(Method::GET, 10), (Method::GET, 11), (Method::POST, 20_000)] {
+            let end = at + Duration::from_millis(ms);
+            account.arrive(&method, at, 1).finish(Outcome::Answered(200), end);
+        }
+        let stats = ledger.stats("");
+        assert_eq!((stats.paths["/a"].received, stats.endpoints["GET /a"].received), (3, 2));
+        let all = ledger.histograms();
+        let shown: Vec<_> = all.iter().map(|(method, ..)| method.as_str()).collect();
+        assert_eq!(shown, ["GET", "POST"]);
+        assert_eq!((&all[0].3.buckets[..3], all[0].3.sum_us), (&[1, 1, 0][..], 21_000));
+        assert_eq!((all[1].3.count, all[1].3.buckets.iter().sum::<u64>()), (1, 0));
+    }
+
+    #[test]
     fn a_dropped_request_is_abandoned() {
-        let ledger = Ledger::new(Instant::now(), 10);
-        drop(ledger.account("/a", "*").0.arrive(Instant::now(), 1));
-        let path = ledger.stats(0, "").paths["/a"].clone();
+        let ledger = Ledger::new(Clock::start(), 10);
+        drop(ledger.account("/a", "*").0.arrive(&Method::GET, Instant::now(), 1));
+        let path = ledger.stats("").paths["/a"].clone();
         assert_eq!((path.abandoned, path.in_flight, path.peak_in_flight), (1, 0, 1));
     }
 }

@@ -1,4 +1,7 @@
-//! The testbed as a program: flags, a configuration file, and the end by a signal. All else is the library's.
+//! The testbed as a program: flags, a configuration file, and the end by a signal. All else is the library's; what
+//! `--help` says of it is in `help.rs`.
+
+mod help;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -6,7 +9,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use plimsoll_testbed::{Config, Stats, Testbed};
+use plimsoll_testbed::{Config, Shape, Stats, Testbed};
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -16,7 +19,7 @@ const GRACE: Duration = Duration::from_secs(5);
 /// A stand-in service for load tests: answers by fixed sequences of latencies, errors and faults, and keeps exact
 /// counts (GET /__stats) and its own log of durations (GET /__log?path=/x).
 #[derive(Debug, Parser)]
-#[command(name = "testbed", version)]
+#[command(name = "testbed", version, after_long_help = help::TEXT)]
 struct Args {
     /// Serves clear text (HTTP/1.1 and HTTP/2) on this address; may be given several times. Without any address
     /// 127.0.0.1:8080 is taken.
@@ -30,6 +33,19 @@ struct Args {
     /// Reads routes and laws from a JSON file. Flags win over it.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+
+    /// Serves the Aragora endpoints and the built-in paths alone: every other path is answered with 404.
+    #[arg(long)]
+    aragora: bool,
+
+    /// Lets the Aragora endpoints answer as their load tests read them (test) or as the service itself does (real)
+    /// [default: test].
+    #[arg(long, value_name = "SHAPE", value_parser = ["test", "real"])]
+    shape: Option<String>,
+
+    /// Lets the Aragora endpoints ask for a token: one of a login, or this one. May be given several times.
+    #[arg(long, value_name = "TOKEN")]
+    token: Vec<String>,
 
     /// Serves with so many threads [default: one for each CPU].
     #[arg(long, value_name = "N")]
@@ -110,8 +126,20 @@ fn configure(args: Args) -> Result<Config, String> {
                 std::fs::read_to_string(path).map_err(|error| format!("cannot read {name}: {error}"))?;
             Config::from_json(&text).map_err(|error| format!("{name}: {error}"))?
         }
+        None if args.aragora => Config::aragora(),
         None => Config::default(),
     };
+    if args.aragora && args.config.is_some() {
+        let Config { routes, fallback, .. } = Config::aragora();
+        (config.routes, config.fallback) = (routes, fallback);
+    }
+    match args.shape.as_deref() {
+        Some("real") => config.aragora.shape = Shape::Real,
+        Some(_) => config.aragora.shape = Shape::Test,
+        None => {}
+    }
+    config.aragora.auth.required |= !args.token.is_empty();
+    config.aragora.auth.tokens.extend(args.token);
     // Flags that name addresses replace all of the file's, so that `--listen-tls` alone serves no clear text.
     if !args.listen.is_empty() || !args.listen_tls.is_empty() {
         config.listen = args.listen;
@@ -164,6 +192,13 @@ impl Signals {
 /// Says what was received, path by path.
 fn report(stats: &Stats) {
     eprintln!("testbed: {} requests on {} connections", stats.received(), stats.connections.accepted);
+    if stats.ws.opened > 0 {
+        let ws = &stats.ws;
+        eprintln!(
+            "testbed: {} WebSockets, {} at once, {} messages in and {} out",
+            ws.opened, ws.peak, ws.messages_in, ws.messages_out
+        );
+    }
     for (path, counts) in stats.paths.iter().take(20) {
         let answered: Vec<String> =
             counts.answered.iter().map(|(status, count)| format!("{count} x {status}")).collect();

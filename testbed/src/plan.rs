@@ -5,17 +5,27 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+use http::StatusCode;
+
+use crate::aragora::{self, Endpoint};
 use crate::fault::Armed;
 use crate::ledger::Account;
-use crate::reply::Reply;
+use crate::limit::{Limiter, Verdict};
+use crate::reply::{self, Reply};
+use crate::request::Incoming;
+use crate::rule::{Disturbance, Instead};
 use crate::server::Server;
-use crate::table::Compiled;
+use crate::table::{Compiled, injected};
+use crate::websocket::{self, Door, Opening};
 
 /// A path's account and who answers it.
 #[derive(Debug)]
 pub(crate) struct Resolved {
     pub(crate) account: Arc<Account>,
     pub(crate) handler: Handler,
+    /// The path, or the pattern that stands for it.
+    pub(crate) name: Box<str>,
 }
 
 /// Who answers the requests to a path.
@@ -24,6 +34,17 @@ pub(crate) enum Handler {
     Route(Arc<Compiled>),
     Fixed(Duration, Reply),
     Echo,
+    /// A counting event stream.
+    Sse,
+    Socket(&'static Door),
+    Aragora(&'static Endpoint),
+}
+
+impl Handler {
+    /// Whether the body of a request is to be kept for it.
+    pub(crate) fn wants_body(&self) -> bool {
+        matches!(self, Handler::Echo | Handler::Aragora(_))
+    }
 }
 
 /// What becomes of one request.
@@ -36,37 +57,81 @@ pub(crate) struct Plan<'a> {
 }
 
 /// What is done when the delay is over.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) enum Act {
     Answer,
     /// Answers half of the body.
     Truncate,
     Reset,
+    /// Ends the connection without an answer.
+    Drop,
     /// Never answers.
     Stall,
     /// Answers when this fault is over.
     StallDuring(Arc<Armed>),
+    /// Answers, and then the connection is a WebSocket.
+    Upgrade(Box<Opening>),
 }
 
-/// Takes the request's place in all sequences that concern it and says what becomes of it.
-pub(crate) fn plan<'a>(
-    server: &Server,
-    resolved: &'a Resolved,
-    path: &str,
-    echo: impl FnOnce() -> Reply,
-) -> Plan<'a> {
-    let answer = |delay, reply| Plan { delay, act: Act::Answer, reply };
-    let mut plan = match &resolved.handler {
-        Handler::Route(route) => by_route(route),
-        Handler::Fixed(delay, reply) => answer(*delay, Cow::Borrowed(reply)),
-        Handler::Echo => answer(Duration::ZERO, Cow::Owned(echo())),
+/// Takes the request's place in all sequences that concern it and says what becomes of it. What a fault or a limit
+/// keeps from being answered has no effect on what the Aragora endpoints remember.
+pub(crate) fn plan<'a>(server: &Server, resolved: &'a Resolved, request: &Incoming<'_>) -> Plan<'a> {
+    let asked = (request.path, request.method.as_str());
+    let fault = server.faults.active();
+    let Disturbance { added, latency, instead } = match &fault {
+        Some(armed) => {
+            server.faults.leak(armed.leaks(asked, &resolved.name));
+            armed.disturb(asked, &resolved.name, request.at)
+        }
+        None => Disturbance::default(),
     };
-    if let Some(fault) = server.faults.active()
-        && fault.covers(path)
-    {
-        disturb(&mut plan, &fault);
+    let prevented = instead.as_ref().is_some_and(|instead| !matches!(instead, Instead::Stall));
+    let limiter = server.faults.limiter().filter(|_| !prevented);
+    let verdict = limiter.and_then(|limiter: Arc<Limiter>| limiter.take(request, &resolved.name));
+    let refused = verdict.is_some_and(|verdict| !verdict.allowed);
+    let mut plan = by_handler(server, resolved, request, prevented || refused);
+    plan.delay = latency.unwrap_or(plan.delay) + added;
+    if !matches!(plan.act, Act::Reset | Act::Stall) {
+        if let Some(verdict) = verdict {
+            limit(server, &mut plan, verdict);
+        }
+        if let (Some(instead), Some(fault)) = (instead, fault) {
+            replace(&mut plan, instead, fault);
+        }
     }
     plan
+}
+
+/// What the answerer of the path does. One that is `prevented` only says how long it would take.
+fn by_handler<'a>(
+    server: &Server,
+    resolved: &'a Resolved,
+    request: &Incoming<'_>,
+    prevented: bool,
+) -> Plan<'a> {
+    let answer = |delay, reply| Plan { delay, act: Act::Answer, reply };
+    let nothing = || Cow::Owned(Reply::new(StatusCode::OK, "text/plain", Bytes::new()));
+    match &resolved.handler {
+        Handler::Route(route) => by_route(route),
+        Handler::Fixed(delay, reply) => answer(*delay, Cow::Borrowed(reply)),
+        Handler::Echo => answer(Duration::ZERO, Cow::Owned(reply::echo(request))),
+        Handler::Aragora(endpoint) if prevented => answer(aragora::delay(server, endpoint), nothing()),
+        Handler::Sse | Handler::Socket(_) if prevented => answer(Duration::ZERO, nothing()),
+        Handler::Sse => answer(Duration::ZERO, Cow::Owned(aragora::counting(server, request))),
+        Handler::Aragora(endpoint) => {
+            let delay = aragora::delay(server, endpoint);
+            answer(delay, Cow::Owned(aragora::answer(server, endpoint, request)))
+        }
+        Handler::Socket(door) => {
+            let delay = websocket::handshake_delay(server, door);
+            match websocket::open(server, door, request) {
+                Ok((opening, reply)) => {
+                    Plan { delay, act: Act::Upgrade(Box::new(opening)), reply: Cow::Owned(reply) }
+                }
+                Err(refusal) => answer(delay, Cow::Owned(refusal)),
+            }
+        }
+    }
 }
 
 fn by_route(route: &Compiled) -> Plan<'_> {
@@ -87,20 +152,32 @@ fn by_route(route: &Compiled) -> Plan<'_> {
     plan
 }
 
-/// Applies a fault; what the route does in place of answering stays.
-fn disturb(plan: &mut Plan<'_>, fault: &Arc<Armed>) {
-    let number = fault.take_number();
-    plan.delay += fault.latency;
-    if !matches!(plan.act, Act::Answer | Act::Truncate) {
+/// Applies what a rate limit says of the request.
+fn limit(server: &Server, plan: &mut Plan<'_>, verdict: Verdict) {
+    if verdict.allowed {
+        plan.reply = Cow::Owned(verdict.tell(plan.reply.clone().into_owned()));
         return;
     }
-    if fault.fault.reset.is_some_and(|when| when.hits(number)) {
-        plan.act = Act::Reset;
-    } else if fault.fault.stall {
-        plan.act = Act::StallDuring(fault.clone());
-    } else if fault.errors.hits(number) {
-        plan.act = Act::Answer;
-        plan.reply = Cow::Owned(fault.error.clone());
+    server.world.books().counts.limited += 1;
+    *plan = Plan { delay: Duration::ZERO, act: Act::Answer, reply: Cow::Owned(verdict.refusal()) };
+}
+
+/// Puts what a fault does in place of the answer.
+fn replace(plan: &mut Plan<'_>, instead: Instead, fault: Arc<Armed>) {
+    match instead {
+        Instead::Reset => plan.act = Act::Reset,
+        Instead::Drop => plan.act = Act::Drop,
+        Instead::Stall => {
+            if matches!(plan.act, Act::Upgrade(_)) {
+                // A handshake that was held back does not become a socket late.
+                plan.reply = Cow::Owned(injected(StatusCode::SERVICE_UNAVAILABLE));
+            }
+            plan.act = Act::StallDuring(fault);
+        }
+        Instead::Error(error) => {
+            plan.act = Act::Answer;
+            plan.reply = Cow::Owned(error);
+        }
     }
 }
 
@@ -111,13 +188,27 @@ mod tests {
     use crate::fault::Fault;
     use crate::law::{Latency, When};
     use crate::route::{Errors, Route};
+    use http::Method;
+    use std::net::{IpAddr, Ipv4Addr};
     use std::time::Instant;
+
+    fn get(path: &str) -> Incoming<'_> {
+        Incoming {
+            method: &Method::GET,
+            path,
+            query: None,
+            protocol: "HTTP/1.1",
+            peer: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            body: &[],
+            at: Instant::now(),
+            headers: &Vec::new,
+        }
+    }
 
     fn outcomes(server: &Server, path: &str, count: usize) -> Vec<String> {
         let (resolved, _) = server.resolve(path);
-        let echo = || unreachable!("no echo is asked for");
         let one = |_| {
-            let plan = plan(server, &resolved, path, echo);
+            let plan = plan(server, &resolved, &get(path));
             match plan.act {
                 Act::Answer => plan.reply.status.as_str().to_owned(),
                 other => format!("{other:?}").split('(').next().unwrap_or_default().to_lowercase(),
@@ -150,7 +241,20 @@ mod tests {
         assert_eq!(outcomes(&server, "/a/2", 4), ["201", "503", "201", "503"]);
         assert_eq!(outcomes(&server, "/b", 2), ["200", "200"]);
         let (resolved, _) = server.resolve("/a/3");
-        let delay = plan(&server, &resolved, "/a/3", || unreachable!()).delay;
+        let delay = plan(&server, &resolved, &get("/a/3")).delay;
         assert_eq!(delay, Duration::from_millis(3));
+    }
+
+    #[test]
+    fn a_limit_refuses_at_once_and_a_fault_spares_its_bucket() {
+        let limits = vec![crate::limit::Limit { burst: 2, ..Default::default() }];
+        let server = Server::new(&Config { limits, ..Config::default() }, None).unwrap();
+        let fault = Fault { reset: Some(When::First(3)), latency_ms: 2.0, ..Fault::default() };
+        server.faults.set(fault, Instant::now()).unwrap();
+        assert_eq!(outcomes(&server, "/delay/9", 6), ["reset", "reset", "reset", "200", "200", "429"]);
+        let (resolved, _) = server.resolve("/delay/9");
+        let plan = plan(&server, &resolved, &get("/delay/9"));
+        assert_eq!(plan.delay, Duration::ZERO);
+        assert_eq!(plan.reply.header("retry-after").as_deref(), Some("60"));
     }
 }

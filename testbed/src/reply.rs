@@ -6,8 +6,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
-use http::{HeaderName, HeaderValue, Method, StatusCode};
+use http::{HeaderName, HeaderValue, StatusCode};
 use serde_json::{Value, json};
+
+use crate::feed::Feed;
+use crate::request::Incoming;
 
 /// The largest body of filler, in bytes.
 pub(crate) const MAX_FILLER: usize = 16 << 20;
@@ -24,13 +27,35 @@ pub(crate) struct Reply {
     pub(crate) pieces: usize,
     /// The time between two pieces.
     pub(crate) gap: Duration,
+    /// A body that comes event by event, in place of `body`; it goes with `chunked`.
+    pub(crate) feed: Option<Box<Feed>>,
 }
 
 impl Reply {
     /// A response with a body sent at once.
     pub(crate) fn new(status: StatusCode, content_type: &'static str, body: Bytes) -> Self {
         let headers = [(CONTENT_TYPE, HeaderValue::from_static(content_type))];
-        Reply { status, headers: headers.into(), body, chunked: false, pieces: 1, gap: Duration::ZERO }
+        let (chunked, pieces, gap, feed) = (false, 1, Duration::ZERO, None);
+        Reply { status, headers: headers.into(), body, chunked, pieces, gap, feed }
+    }
+
+    /// A response without a body and with headers that are known to be good.
+    pub(crate) fn with_constants<const N: usize>(
+        status: StatusCode,
+        headers: [(&'static str, &'static str); N],
+    ) -> Self {
+        let headers = headers
+            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
+            .into();
+        Reply { headers, ..Reply::new(status, "text/plain", Bytes::new()) }
+    }
+
+    /// The same with headers that are numbers.
+    pub(crate) fn with_numbers(mut self, numbers: &[(&'static str, u64)]) -> Self {
+        let more =
+            numbers.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from(*value)));
+        self.headers = self.headers.iter().cloned().chain(more).collect();
+        self
     }
 
     /// A JSON document.
@@ -56,7 +81,8 @@ impl Reply {
 
     /// Whether a response with this status has a body at all (RFC 9110, 6.4.1).
     pub(crate) fn may_have_body(&self) -> bool {
-        !matches!(self.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
+        let without = [StatusCode::SWITCHING_PROTOCOLS, StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED];
+        !without.contains(&self.status)
     }
 
     /// The pieces of the body, cut as equal as can be; none is empty unless the body is.
@@ -68,26 +94,20 @@ impl Reply {
 }
 
 /// A request told back: what was understood of it, as JSON.
-pub(crate) fn echo(
-    method: &Method,
-    (path, query): (&str, Option<&str>),
-    protocol: &str,
-    headers: Vec<(String, String)>,
-    body: &[u8],
-) -> Reply {
+pub(crate) fn echo(request: &Incoming<'_>) -> Reply {
     let mut named: BTreeMap<String, String> = BTreeMap::new();
-    for (name, value) in headers {
+    for (name, value) in (request.headers)() {
         // Lines of one name are one list (RFC 9110, 5.3).
         named.entry(name).and_modify(|known| *known = format!("{known}, {value}")).or_insert(value);
     }
     let document = json!({
-        "method": method.as_str(),
-        "path": path,
-        "query": query,
-        "protocol": protocol,
+        "method": request.method.as_str(),
+        "path": request.path,
+        "query": request.query,
+        "protocol": request.protocol,
         "headers": named,
-        "body": String::from_utf8_lossy(body),
-        "bodyBytes": body.len(),
+        "body": String::from_utf8_lossy(request.body),
+        "bodyBytes": request.body.len(),
     });
     Reply::json(StatusCode::OK, &document)
 }

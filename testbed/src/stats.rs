@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use crate::streams::StreamStats;
+
 /// Everything counted since the start or the last reset.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -16,8 +18,16 @@ pub struct Stats {
     pub bad_requests: u64,
     /// Whether the log of durations was too small for all requests.
     pub log_truncated: bool,
-    /// Counts by path. Paths beyond the ten thousandth are counted under their route.
+    /// Counts by path; paths of the Aragora endpoints with an id in them stand under their pattern. Paths beyond the ten thousandth are counted under their route.
     pub paths: BTreeMap<String, PathStats>,
+    /// The same counts by method and path, such as `GET /api/debates/{id}`.
+    pub endpoints: BTreeMap<String, PathStats>,
+    /// WebSockets.
+    pub ws: StreamStats,
+    /// Event streams.
+    pub sse: StreamStats,
+    /// What the Aragora endpoints did.
+    pub aragora: AragoraStats,
 }
 
 impl Stats {
@@ -49,6 +59,8 @@ pub struct PathStats {
     pub answered: BTreeMap<u16, u64>,
     /// Requests answered by a reset.
     pub reset: u64,
+    /// Requests whose connection was ended in place of an answer.
+    pub dropped: u64,
     /// Requests whose answer was cut off by a law.
     pub truncated: u64,
     /// Requests that found no client any more, or whose server stopped.
@@ -61,4 +73,32 @@ pub struct PathStats {
     pub bytes_in: u64,
     /// Bytes of the answers, as far as they were written, counted in the same way.
     pub bytes_out: u64,
+}
+
+/// What the Aragora endpoints did since the start or the last reset of the counts.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AragoraStats {
+    /// Logins that gave out tokens.
+    pub logins: u64,
+    /// Logins and second factors that were refused.
+    pub logins_rejected: u64,
+    /// Refresh tokens that were exchanged.
+    pub refreshes: u64,
+    /// Refresh tokens that were refused.
+    pub refreshes_rejected: u64,
+    /// Access tokens that were revoked.
+    pub logouts: u64,
+    /// Requests and handshakes refused for the want of a good token.
+    pub unauthorized: u64,
+    /// Requests refused by a rate limit, whatever their path.
+    pub limited: u64,
+    /// Debates that were created.
+    pub debates_created: u64,
+    /// Knowledge nodes that were created.
+    pub nodes_created: u64,
+    /// Gauntlets that were started.
+    pub gauntlets_created: u64,
+    /// Pipelines that were started.
+    pub pipelines_created: u64,
 }

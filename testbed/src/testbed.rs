@@ -12,6 +12,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_rustls::TlsAcceptor;
 
 use crate::acceptor::{self, Door};
+use crate::aragora;
 use crate::config::{Config, ConfigError};
 use crate::core;
 use crate::fault::Fault;
@@ -19,8 +20,10 @@ use crate::log::Log;
 use crate::pki::Pki;
 use crate::server::Server;
 use crate::stats::Stats;
+use crate::streams::Messages;
 use crate::timer::from_now;
 use crate::tls::{self, TlsError};
+use crate::websocket;
 
 /// Tasks after which a busy thread looks at its sockets and its timer again. Small, because a deadline that
 /// falls into a burst of requests waits so long.
@@ -163,6 +166,16 @@ impl Testbed {
         self.server.ledger.log(|known| known.starts_with(prefix))
     }
 
+    /// The messages on WebSockets and event streams of one path or pattern, such as `/ws/debates/{id}`.
+    pub fn messages(&self, path: &str) -> Messages {
+        self.server.messages(|known| known == path)
+    }
+
+    /// Forgets all that the Aragora endpoints remember, as a restart would: no id and no token is good any more.
+    pub fn forget_state(&self) {
+        self.server.world.forget();
+    }
+
     /// Waits until no request is in progress; false if some still are after `timeout`. An answer reaches its client a
     /// moment before it stands in the counts and the log, so this comes between the traffic and a look at them.
     pub fn wait_until_idle(&self, timeout: Duration) -> bool {
@@ -187,6 +200,15 @@ impl Testbed {
     /// Names the field of the fault that cannot be used; the fault before stays then.
     pub fn set_fault(&self, fault: Fault) -> Result<(), ConfigError> {
         self.server.faults.set(fault, Instant::now())
+    }
+
+    /// Changes the fault by a merge patch (RFC 7396), as `POST /__fault` does: fields that are not named stay, `null`
+    /// removes one. The sequences of its rules begin anew.
+    ///
+    /// # Errors
+    /// Names the field that cannot be used; the fault before stays then.
+    pub fn merge_fault(&self, patch: &serde_json::Value) -> Result<(), ConfigError> {
+        self.server.faults.merge(patch, Instant::now())
     }
 
     /// Ends the fault and the freeze that were set.
@@ -236,6 +258,16 @@ impl std::fmt::Debug for Testbed {
             .field("secure", &self.secure)
             .finish_non_exhaustive()
     }
+}
+
+/// The paths and patterns that are served without any configuration beside the default routes: HTTP ones with their
+/// methods, and WebSockets as `WS`.
+pub fn endpoints() -> Vec<(&'static str, &'static str)> {
+    let http = aragora::TABLE.iter();
+    let http =
+        http.flat_map(|endpoint| endpoint.methods.iter().map(|(method, _)| (*method, endpoint.pattern)));
+    let sockets = websocket::DOORS.iter().map(|door| ("WS", door.pattern));
+    http.chain([("GET", "/sse")]).chain(sockets).chain([("WS", websocket::ECHO.pattern)]).collect()
 }
 
 /// Listens on all addresses; the result has the ports that were given out.

@@ -1,5 +1,6 @@
 //! Writes a reply as HTTP/1.1. Used by `http1.rs`.
 
+use std::cell::Cell;
 use std::io::{self, Write};
 use std::time::Instant;
 
@@ -8,6 +9,7 @@ use tokio::io::AsyncWriteExt;
 
 use super::Connection;
 use crate::core::Core;
+use crate::feed::{End, Feed, Player};
 use crate::reply::Reply;
 use crate::transport::Transport;
 
@@ -36,7 +38,7 @@ pub(super) async fn reply<T: Transport>(
 ) -> io::Result<()> {
     connection.output.clear();
     head(&mut connection.output, reply, form)?;
-    let has_body = reply.may_have_body() && !form.head_only;
+    let has_body = reply.may_have_body() && !form.head_only && reply.feed.is_none();
     if has_body && !form.cut && reply.pieces == 1 && !reply.chunked && reply.body.len() <= MAX_COPIED {
         connection.output.extend_from_slice(&reply.body);
         return flush(connection, written).await;
@@ -87,6 +89,44 @@ fn head(out: &mut Vec<u8>, reply: &Reply, form: Form) -> io::Result<()> {
     }
     out.extend_from_slice(b"\r\n");
     Ok(())
+}
+
+/// Sends the events of a feed behind its head, each as one chunk at its time.
+pub(super) async fn play<T: Transport>(
+    core: &Core,
+    connection: &mut Connection<T>,
+    feed: &Feed,
+    written: &mut u64,
+) -> io::Result<End> {
+    let mut player = Player::new(feed, Instant::now());
+    let end = loop {
+        let due = match player.next() {
+            Ok(due) => due,
+            Err(end) => break end,
+        };
+        let (stops, wait) = (Cell::new(false), core.answer_at(due));
+        let wait = async {
+            tokio::select! {
+                () = wait => {}
+                () = core.drain_begins() => stops.set(true),
+            }
+        };
+        if !super::still_there(connection, wait).await? {
+            break End::Left;
+        }
+        if stops.get() {
+            break End::Complete;
+        }
+        let piece = player.take(Instant::now());
+        connection.output.clear();
+        write_piece(connection, &piece, true, written).await?;
+    };
+    player.end(end);
+    if end == End::Complete {
+        connection.output.extend_from_slice(b"0\r\n\r\n");
+        flush(connection, written).await?;
+    }
+    Ok(end)
 }
 
 async fn write_piece<T: Transport>(
