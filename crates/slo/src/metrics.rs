@@ -21,7 +21,7 @@ pub(crate) const CHECKS: Words = Words { good: "passed", bad: "failed" };
 /// How the samples of an SLO's metric are called.
 pub(crate) fn words(slo: &Slo, evidence: &Evidence) -> &'static Words {
     match evidence.metric(slo).map(|metric| metric.kind) {
-        Some(MetricKind::Trend) => &Words { good: "done", bad: "not" },
+        Some(MetricKind::Trend) => &Words { good: "done", bad: "not done" },
         Some(MetricKind::Check | MetricKind::Fault) => &CHECKS,
         _ => &Words { good: "true", bad: "false" },
     }

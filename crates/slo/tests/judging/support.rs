@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use plimsoll_measure::{
-    Bad, End, ErrorClass, Layout, Objective, Population, Recorder, RequestId, Sample, Snapshot, Split,
-    Window, WindowId,
+    Bad, End, ErrorClass, Layout, Metric, MetricId, MetricKind, Objective, Observation, Population, Recorder,
+    RequestId, Sample, Snapshot, Split, Window, WindowId,
 };
 use plimsoll_slo::{Facts, Judgement, Kind, Severity, Slo, SloResult, Stat, Validity, judge};
 
@@ -28,8 +28,38 @@ pub(crate) fn layout(objectives: Vec<Objective>) -> Layout {
         ],
         segments: vec![(2 * SECOND, WindowId(1)), (12 * SECOND, WindowId(0)), (22 * SECOND, WindowId(2))],
         objectives,
+        metrics: metrics(),
         ..Layout::default()
     }
+}
+
+pub(crate) const VALID: MetricId = MetricId(0);
+pub(crate) const FRESH: MetricId = MetricId(1);
+pub(crate) const CAPTURE: MetricId = MetricId(2);
+pub(crate) const ORDERS: MetricId = MetricId(3);
+pub(crate) const HITS: MetricId = MetricId(4);
+pub(crate) const JOB: MetricId = MetricId(5);
+
+/// A metric of each kind; the checks belong to requests `a` and `b`.
+fn metrics() -> Vec<Metric> {
+    let metric = |name: &str, kind, request: Option<u16>| Metric {
+        name: name.into(),
+        kind,
+        request: request.map(RequestId),
+    };
+    vec![
+        metric("valid", MetricKind::Check, Some(0)),
+        metric("fresh", MetricKind::Check, Some(1)),
+        metric("capture token", MetricKind::Fault, Some(0)),
+        metric("orders", MetricKind::Counter, None),
+        metric("hits", MetricKind::Rate, None),
+        metric("job", MetricKind::Trend, None),
+    ]
+}
+
+/// `n` observations of a metric at 3 s.
+pub(crate) fn seen(n: usize, metric: MetricId, what: Observation) -> Vec<(MetricId, u64, Observation)> {
+    vec![(metric, 3 * SECOND, what); n]
 }
 
 pub(crate) fn validity() -> Validity {
@@ -111,7 +141,15 @@ pub(crate) struct Run {
 pub(crate) const SHED: (u16, u16) = (429, 429);
 
 impl Run {
-    pub(crate) fn new(mut slos: Vec<Slo>, samples: &[Sample]) -> Self {
+    pub(crate) fn new(slos: Vec<Slo>, samples: &[Sample]) -> Self {
+        Self::observed(slos, samples, &[])
+    }
+
+    pub(crate) fn observed(
+        mut slos: Vec<Slo>,
+        samples: &[Sample],
+        seen: &[(MetricId, u64, Observation)],
+    ) -> Self {
         let mut objectives = Vec::new();
         for slo in &mut slos {
             let bad = match &slo.kind {
@@ -120,22 +158,26 @@ impl Run {
                 }
                 Kind::ErrorRate { classes, .. } => Bad::Failed { classes: classes.clone() },
                 Kind::TimeoutRate { .. } => Bad::Failed { classes: vec![ErrorClass::Timeout] },
+                Kind::CheckRate { .. } | Kind::MetricRate { .. } => Bad::NotGood,
                 Kind::StatusRate { .. } => Bad::Status { ranges: vec![SHED] },
                 _ => continue,
             };
             slo.objective = Some(objectives.len());
-            objectives.push(Objective {
-                population: Population::Requests,
-                request: slo.request,
-                window: slo.window,
-                bad,
-            });
+            let population = match (&slo.kind, slo.metric) {
+                (Kind::CheckRate { .. }, check) => Population::Checks { check },
+                (_, Some(metric)) => Population::Metric(metric),
+                (_, None) => Population::Requests,
+            };
+            objectives.push(Objective { population, request: slo.request, window: slo.window, bad });
         }
         let layout = layout(objectives);
         let mut recorder = Recorder::new(Arc::new(layout.clone()));
         for sample in samples {
             recorder.asked(sample.intended, sample.scheduled);
             recorder.record(sample);
+        }
+        for (metric, at, what) in seen {
+            recorder.observe(*metric, *at, false, *what);
         }
         let merged = recorder.take();
         Self { slos, validity: validity(), layout, merged, facts: facts() }
