@@ -95,7 +95,7 @@ pub(crate) fn check(plan: &Plan, limits: &Limits, namespaces: impl Fn(&str) -> b
             "limits.maxWorkers",
         );
     }
-    let (users, rate) = (plan.peak_users(), peak_rate(plan));
+    let (users, rate) = (plan.peak_users(), plan.peak_rate());
     if users > limits.users {
         let (asked, allowed) = (users.to_string(), limits.users.to_string());
         return over("the peak of spec.profile.users", asked, allowed, "limits.maxUsers");
@@ -111,19 +111,6 @@ pub(crate) fn check(plan: &Plan, limits: &Limits, namespaces: impl Fn(&str) -> b
         return over("the duration of spec.profile", asked, allowed, "limits.maxDuration");
     }
     check_host(&plan.target.host, &plan.run.namespace, limits, namespaces)
-}
-
-/// Most arrivals per [`RATE_SECONDS`] at any moment: the peaks of the loads that go on at the same time.
-fn peak_rate(plan: &Plan) -> u64 {
-    let peak = |group: &LoadGroup| match &group.load {
-        Load::Open { rate, .. } => rate.iter().map(|ramp| ramp.from.max(ramp.to)).max().unwrap_or(0),
-        Load::Closed { .. } => 0,
-    };
-    let together = |at: u64| {
-        let going_on = plan.loads.iter().filter(|group| (group.start..group.end()).contains(&at));
-        going_on.map(peak).fold(0, u64::saturating_add)
-    };
-    plan.loads.iter().map(|group| together(group.start)).max().unwrap_or(0)
 }
 
 fn check_host(

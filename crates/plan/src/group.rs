@@ -31,11 +31,23 @@ impl Plan {
     /// which they may reach one after the other.
     #[must_use]
     pub fn peak_users(&self) -> u64 {
-        let together = |at: u64| {
+        self.together(LoadGroup::peak_users)
+    }
+
+    /// Most arrivals per [`RATE_SECONDS`](plimsoll_measure::RATE_SECONDS) asked for at any moment, with several loads as
+    /// [`Plan::peak_users`]; 0 in the closed model.
+    #[must_use]
+    pub fn peak_rate(&self) -> u64 {
+        self.together(LoadGroup::peak_rate)
+    }
+
+    /// The largest sum of the loads that go on at the same time.
+    fn together(&self, of: impl Fn(&LoadGroup) -> u64) -> u64 {
+        let at = |at: u64| {
             let going_on = self.loads.iter().filter(|group| (group.start..group.end()).contains(&at));
-            sum(going_on.map(LoadGroup::peak_users))
+            sum(going_on.map(&of))
         };
-        self.loads.iter().map(|group| together(group.start)).max().unwrap_or(0)
+        self.loads.iter().map(|group| at(group.start)).max().unwrap_or(0)
     }
 
     /// Users of the whole run: the peaks of all loads of the closed model.
@@ -116,6 +128,18 @@ impl LoadGroup {
         match self.load {
             Load::Open { max_in_flight, .. } => Some(max_in_flight),
             Load::Closed { .. } => None,
+        }
+    }
+
+    /// Most arrivals per [`RATE_SECONDS`](plimsoll_measure::RATE_SECONDS) at any moment; 0 in the closed model.
+    #[must_use]
+    pub fn peak_rate(&self) -> u64 {
+        match &self.load {
+            Load::Open { rate, .. } => {
+                let ramps = rate.iter().filter(|ramp| ramp.duration > 0);
+                ramps.map(|ramp| ramp.from.max(ramp.to)).max().unwrap_or(0)
+            }
+            Load::Closed { .. } => 0,
         }
     }
 

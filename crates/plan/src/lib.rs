@@ -11,6 +11,7 @@ mod fixtures;
 mod group;
 mod model;
 mod references;
+mod shorten;
 mod split;
 mod users;
 
