@@ -104,6 +104,16 @@ pub(crate) fn value(value: &Value, encoding: Encoding, out: &mut Vec<u8>) -> Res
     Ok(())
 }
 
+impl Value {
+    /// The value as compact JSON; none if JSON has no form for it.
+    #[must_use]
+    pub fn json(&self) -> Option<String> {
+        let mut out = Vec::new();
+        value(self, Encoding::Json, &mut out).ok()?;
+        String::from_utf8(out).ok()
+    }
+}
+
 /// Appends a decimal integer; its characters need no encoding anywhere.
 #[inline]
 pub(crate) fn int(value: i64, out: &mut Vec<u8>) {

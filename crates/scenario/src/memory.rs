@@ -156,7 +156,7 @@ impl Memory {
         now: u64,
         notes: &mut Notes<'_>,
     ) -> bool {
-        if self.stage != Stage::Unborn || !self.pick_rows(shared, rows) {
+        if !self.pick_rows(shared, rows) {
             return false;
         }
         self.stage = Stage::Born;

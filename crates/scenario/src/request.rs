@@ -89,6 +89,13 @@ impl CompiledHttp {
         }
     }
 
+    /// Whether there is an `expect.that`: the response must then be kept to be judged.
+    #[inline]
+    #[must_use]
+    pub fn has_that(&self) -> bool {
+        self.that.is_some()
+    }
+
     /// What [`Self::that`] needs of a response.
     #[must_use]
     pub fn needs(&self) -> Needs {

@@ -177,12 +177,6 @@ impl Bound {
         Arc::make_mut(&mut self.shared).setup = self.setup.slots.names.iter().map(value).collect();
         Ok(())
     }
-
-    /// Whether any request of the load uses a table that is read in order: only then does a core need [`Rows`] of its own place.
-    #[must_use]
-    pub fn uses_tables(&self) -> bool {
-        self.scenarios.iter().any(|scenario| !scenario.slots.tables.is_empty())
-    }
 }
 
 impl Hooks {

@@ -147,7 +147,8 @@ pub struct SseStep {
 pub struct HttpStep {
     /// Index into the plan's request names.
     pub request: u16,
-    /// Where the step stands in the manifest, for messages: `spec.scenarios[0].steps[1]`.
+    /// Where the step stands in the manifest, for messages: `spec.scenarios[0].steps[1]`. The fields of its request stand below
+    /// `.http`, `.poll.http`, `.websocket` or `.sse` there.
     pub at: String,
     /// Upper-case token.
     pub method: String,
