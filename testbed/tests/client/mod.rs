@@ -21,6 +21,12 @@ impl Response {
     pub fn json(&self) -> serde_json::Value {
         serde_json::from_slice(&self.body).unwrap()
     }
+
+    /// A text field of the JSON body.
+    pub fn text(&self, field: &str) -> String {
+        let json = self.json();
+        json[field].as_str().unwrap_or_else(|| panic!("{field} of {json}")).to_owned()
+    }
 }
 
 /// One connection.
@@ -41,8 +47,33 @@ impl Client {
     }
 
     pub fn request(&mut self, method: &str, path: &str, body: &[u8]) -> io::Result<Response> {
+        self.send(method, path, &[], body)
+    }
+
+    /// Asks with a JSON body, and with a bearer token if there is one.
+    pub fn call(&mut self, method: &str, path: &str, token: Option<&str>, body: &serde_json::Value) -> Response {
+        let bearer = token.map(|token| format!("Bearer {token}"));
+        let headers: Vec<(&str, &str)> = bearer.iter().map(|value| ("Authorization", value.as_str())).collect();
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        self.send(method, path, &headers, body.as_bytes()).unwrap()
+    }
+
+    /// Posts a JSON body.
+    pub fn post(&mut self, path: &str, body: &serde_json::Value) -> Response {
+        self.call("POST", path, None, body)
+    }
+
+    pub fn send(
+        &mut self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> io::Result<Response> {
+        let lines: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let length = body.len();
         let head =
-            format!("{method} {path} HTTP/1.1\r\nhost: testbed\r\ncontent-length: {}\r\n\r\n", body.len());
+            format!("{method} {path} HTTP/1.1\r\nhost: testbed\r\n{lines}content-length: {length}\r\n\r\n");
         self.write(&[head.as_bytes(), body].concat())?;
         self.read(method == "HEAD")
     }
