@@ -184,12 +184,12 @@ impl Gather {
     pub fn ready(&mut self, index: u32, readiness: Readiness) -> Result<(), Refusal> {
         let started = self.started;
         let flaw = if started { None } else { self.flaw(index, &readiness) };
-        let worker = self.find(index)?;
-        worker.was_ready = true;
-        worker.data_hash = readiness.data_hash;
         if let Some(flaw) = flaw {
             return self.failed(index, flaw);
         }
+        let worker = self.find(index)?;
+        worker.was_ready = true;
+        worker.data_hash = readiness.data_hash;
         worker.setup = readiness.setup.filter(|_| index == 0).map(Arc::from);
         if matches!(worker.state, WorkerState::Absent | WorkerState::Connected | WorkerState::Failed(_)) {
             worker.state = if started { WorkerState::Running } else { WorkerState::Ready };

@@ -5,10 +5,12 @@ mod fixture;
 
 use std::sync::Arc;
 
-use fixture::{plan, requests};
+use fixture::{plan, plan_with_setup, requests};
 use plimsoll_measure::Snapshot;
 use plimsoll_plan::Plan;
-use plimsoll_session::{Applied, FailureKind, Final, Gather, Readiness, Refusal, StartFailure, WorkerState};
+use plimsoll_session::{
+    Applied, FailureKind, Final, Gather, Readiness, Refusal, SETUP_LIMIT, Setup, StartFailure, WorkerState,
+};
 
 fn gather(workers: u32) -> Gather {
     Gather::new(plan(workers))
@@ -222,4 +224,117 @@ fn a_worker_covers_the_time_of_the_deltas_that_came() {
     assert_eq!(gather.worker(0).unwrap().covered, 1_000, "the third is of no use without the second");
     gather.delta(0, "a", 4, true, &second(4_000)).unwrap();
     assert_eq!(gather.worker(0).unwrap().covered, 4_000);
+}
+
+fn captured(setup: &str) -> Readiness {
+    Readiness { setup: Some(setup.to_owned()), data_hash: None }
+}
+
+fn holds(data: &str) -> Readiness {
+    Readiness { setup: None, data_hash: Some(data.to_owned()) }
+}
+
+fn known(setup: &str) -> Setup {
+    Setup::Known(Some(Arc::from(setup)))
+}
+
+#[test]
+fn what_setup_captured_is_known_from_worker_0() {
+    assert_eq!(gather(2).setup(), Setup::Known(None), "there is no setup");
+    let mut gather = Gather::new(plan_with_setup(2));
+    assert_eq!(gather.setup(), Setup::Awaited);
+    gather.hello(0, "a").unwrap();
+    gather.hello(1, "b").unwrap();
+    gather.ready(1, captured(r#"{"token":"of nobody"}"#)).unwrap();
+    assert_eq!(gather.setup(), Setup::Awaited, "only worker 0 executes it");
+    gather.ready(0, captured(r#"{"token":"t"}"#)).unwrap();
+    assert_eq!(gather.setup(), known(r#"{"token":"t"}"#));
+    gather.hello(0, "newer").unwrap();
+    assert_eq!(gather.setup(), Setup::Awaited, "its successor executes it anew");
+    gather.ready(0, Readiness::default()).unwrap();
+    assert_eq!(gather.setup(), Setup::Known(None), "it captures nothing");
+    gather.start();
+    gather.lost(0);
+    assert_eq!(gather.setup(), Setup::Known(None), "what is known stays known");
+}
+
+#[test]
+fn after_a_change_of_leader_captures_come_with_the_repeated_ready() {
+    let mut gather = Gather::new(plan_with_setup(2));
+    gather.start();
+    gather.hello(0, "a").unwrap();
+    gather.delta(0, "a", 1, true, &requests(0, 5)).unwrap();
+    assert_eq!(gather.setup(), Setup::Awaited);
+    gather.ready(0, captured("{}")).unwrap();
+    assert_eq!((gather.setup(), state(&gather, 0)), (known("{}"), WorkerState::Running));
+    let mut gone = Gather::new(plan_with_setup(2));
+    gone.start();
+    gone.lost(0);
+    assert_eq!(gone.setup(), Setup::Gone);
+}
+
+#[test]
+fn captures_that_cannot_be_handed_on_end_the_run() {
+    let large = format!(r#"{{"text":"{}"}}"#, "x".repeat(SETUP_LIMIT));
+    for (setup, want) in [
+        (large.as_str(), "at most 262144 are handed to all workers"),
+        ("[1]", "no JSON object"),
+        ("{\"a\":", "no JSON object"),
+    ] {
+        let mut gather = Gather::new(plan_with_setup(1));
+        gather.hello(0, "a").unwrap();
+        gather.ready(0, captured(setup)).unwrap();
+        let WorkerState::Failed(cause) = state(&gather, 0) else { panic!("{setup:.20}") };
+        assert_eq!(cause.kind, FailureKind::SetupFailed);
+        assert!(cause.message.contains(want), "{}", cause.message);
+        assert!(!gather.all_ready());
+    }
+    let fits = format!(r#"{{"t":"{}"}}"#, "x".repeat(SETUP_LIMIT - 8));
+    assert_eq!(fits.len(), SETUP_LIMIT);
+    let mut gather = Gather::new(plan_with_setup(1));
+    gather.hello(0, "a").unwrap();
+    gather.ready(0, captured(&fits)).unwrap();
+    assert!(gather.all_ready());
+}
+
+#[test]
+fn workers_must_hold_the_same_data() {
+    let mut gather = gather(3);
+    [(0, "a"), (1, "b"), (2, "c")].into_iter().for_each(|(index, uid)| drop(gather.hello(index, uid)));
+    gather.ready(1, holds("aa")).unwrap();
+    gather.ready(2, Readiness::default()).unwrap();
+    gather.ready(1, holds("aa")).unwrap();
+    assert_eq!(state(&gather, 1), WorkerState::Ready, "it may say it again");
+    gather.ready(0, holds("bb")).unwrap();
+    let WorkerState::Failed(cause) = state(&gather, 0) else { panic!() };
+    assert_eq!(cause.kind, FailureKind::DataDiffers);
+    assert!(
+        cause.message.starts_with("its data have the hash bb, those of worker 1 aa: "),
+        "{}",
+        cause.message
+    );
+    // Its ConfigMap is what it was again, and a new pod reads it.
+    gather.hello(0, "newer").unwrap();
+    gather.ready(0, holds("aa")).unwrap();
+    assert!(gather.all_ready());
+    gather.start();
+    gather.ready(1, holds("cc")).unwrap();
+    assert_eq!(state(&gather, 1), WorkerState::Running, "after the start nothing is compared any more");
+}
+
+#[test]
+fn a_run_whose_data_are_used_up_is_measured_until_then() {
+    let mut plan = Plan::clone(&plan(1));
+    plan.script.data = vec![plimsoll_scenario::Data {
+        name: "users".to_owned(),
+        from: plimsoll_scenario::VarSource::Value("name\nkim\n".to_owned()),
+        format: plimsoll_scenario::DataFormat::Csv,
+        pick: plimsoll_scenario::Pick::Sequential,
+        once: true,
+    }];
+    let mut gather = Gather::new(Arc::new(plan));
+    gather.hello(0, "a").unwrap();
+    gather.delta(0, "a", 1, false, &requests(0, 10)).unwrap();
+    gather.done(0, 1, Final { load: Some(80_000_000), ..Final::default() }).unwrap();
+    assert_eq!(gather.measured(false), 80_000_000);
 }

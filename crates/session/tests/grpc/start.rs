@@ -3,10 +3,12 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use plimsoll_session::{
-    Door, FailureKind, Hub, Readiness, Role, SessionError, StartFailure, Stop, WorkerState, dial,
+    Door, FailureKind, Final, GrpcDoor, Hub, Readiness, Role, SessionError, StartFailure, Stop, WorkerState,
+    dial,
 };
 
-use crate::rig::{Operator, Trust, endpoint, hello, key, within, worker};
+use crate::fixture::{plan_with_setup, requests};
+use crate::rig::{Operator, Trust, endpoint, hash, hello, key, within, worker};
 
 fn ahead() -> SystemTime {
     SystemTime::now() + Duration::from_secs(3)
@@ -123,4 +125,133 @@ async fn a_stop_before_the_start_ends_the_wait() {
     let stop = Stop { reason: "cancelled by kim".to_owned(), at_once: false };
     operator.hub.stop(&key(), stop.clone());
     assert_eq!(within(ready).await.unwrap(), Err(SessionError::Stopped(stop)));
+}
+
+const SETUP: &str = r#"{"token":"t-1"}"#;
+
+fn captured() -> Readiness {
+    Readiness { setup: Some(SETUP.to_owned()), data_hash: Some("aa".to_owned()) }
+}
+
+fn same_data() -> Readiness {
+    Readiness { data_hash: Some("aa".to_owned()), ..Readiness::default() }
+}
+
+fn open_with_setup(operator: &Operator) {
+    operator.hub.open(&key(), &plan_with_setup(2), &hash());
+}
+
+type Started = tokio::task::JoinHandle<(Result<plimsoll_session::Start, SessionError>, GrpcDoor)>;
+
+fn ready(mut door: GrpcDoor, readiness: Readiness) -> Started {
+    tokio::spawn(async move { (door.ready(readiness).await, door) })
+}
+
+/// Two workers that are ready; the first one executed the setup.
+async fn two_ready(operator: &Operator) -> (Started, Started) {
+    let maker = ready(worker(operator, 0, "a").await.unwrap(), captured());
+    let other = ready(worker(operator, 1, "b").await.unwrap(), same_data());
+    operator.until(|progress| progress.gather.all_ready()).await;
+    (maker, other)
+}
+
+/// The process ends, and one begins that knows nothing but that the run was started.
+fn take_over(operator: &mut Operator, before: impl Fn(&Hub)) {
+    operator.kill();
+    operator.hub = Hub::new();
+    open_with_setup(operator);
+    before(&operator.hub);
+    operator.hub.start(&key(), SystemTime::now());
+    operator.revive();
+}
+
+#[tokio::test]
+async fn what_setup_captured_comes_with_the_start() {
+    let trust = Trust::new();
+    let operator = Operator::start(&trust, Role::Leader);
+    open_with_setup(&operator);
+    let (maker, other) = two_ready(&operator).await;
+    operator.hub.start(&key(), SystemTime::now());
+    for started in [maker, other] {
+        let (start, _door) = within(started).await.unwrap();
+        assert_eq!(start.unwrap().setup.as_deref(), Some(SETUP));
+    }
+}
+
+#[tokio::test]
+async fn a_start_waits_for_captures_that_a_new_leader_does_not_know_yet() {
+    let trust = Trust::new();
+    let mut operator = Operator::start(&trust, Role::Leader);
+    open_with_setup(&operator);
+    let (maker, other) = two_ready(&operator).await;
+    // Worker 0 is cut off when another replica takes over, which reads that the run was started.
+    maker.abort();
+    take_over(&mut operator, |_| ());
+    operator.until(|progress| progress.gather.worker(1).unwrap().state == WorkerState::Running).await;
+    let back = ready(worker(&operator, 0, "a").await.unwrap(), captured());
+    for started in [other, back] {
+        let (start, _door) = within(started).await.unwrap();
+        assert_eq!(start.unwrap().setup.as_deref(), Some(SETUP));
+    }
+}
+
+#[tokio::test]
+async fn who_has_not_started_when_the_captures_are_lost_is_sent_away() {
+    let trust = Trust::new();
+    let mut operator = Operator::start(&trust, Role::Leader);
+    open_with_setup(&operator);
+    let (maker, other) = two_ready(&operator).await;
+    maker.abort();
+    take_over(&mut operator, |_| ());
+    operator.until(|progress| progress.gather.worker(1).unwrap().state == WorkerState::Running).await;
+    operator.hub.lost(&key(), 0);
+    let (start, _door) = within(other).await.unwrap();
+    let Err(SessionError::Refused(reason)) = start else { panic!("{start:?}") };
+    assert!(reason.contains("worker 0, which executed the setup, was lost"), "{reason}");
+}
+
+#[tokio::test]
+async fn who_has_started_goes_on_without_worker_0() {
+    let trust = Trust::new();
+    let mut operator = Operator::start(&trust, Role::Leader);
+    open_with_setup(&operator);
+    let (maker, other) = two_ready(&operator).await;
+    operator.hub.start(&key(), SystemTime::now());
+    let (start, mut door) = within(other).await.unwrap();
+    start.unwrap();
+    within(maker).await.unwrap().0.unwrap();
+    take_over(&mut operator, |hub| hub.lost(&key(), 0));
+    operator.until(|progress| progress.gather.worker(1).unwrap().state == WorkerState::Running).await;
+    door.push(requests(0, 10));
+    let finished = tokio::spawn(async move { door.finish(Final::default()).await });
+    operator.until(|progress| progress.gather.all_done()).await;
+    assert_eq!(operator.until(|_| true).await.gather.merged().total().sent, 10);
+    operator.hub.ack(&key());
+    within(finished).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_failed_setup_is_told_as_such() {
+    let trust = Trust::new();
+    let operator = Operator::start(&trust, Role::Leader);
+    open_with_setup(&operator);
+    let cause =
+        StartFailure { kind: FailureKind::SetupFailed, message: "setup: POST /login: 503".to_owned() };
+    let mut door = worker(&operator, 0, "a").await.unwrap();
+    within(door.failed(cause.clone())).await;
+    assert_eq!(operator.until(|_| true).await.failure(), Some((0, &cause)));
+}
+
+#[tokio::test]
+async fn data_that_differ_are_noticed_before_the_start() {
+    let trust = Trust::new();
+    let operator = Operator::start(&trust, Role::Leader);
+    operator.open(2);
+    let _first = ready(worker(&operator, 0, "a").await.unwrap(), same_data());
+    operator.until(|progress| progress.gather.worker(0).unwrap().state == WorkerState::Ready).await;
+    let other = Readiness { data_hash: Some("bb".to_owned()), ..Readiness::default() };
+    let _second = ready(worker(&operator, 1, "b").await.unwrap(), other);
+    let progress = operator.until(|progress| progress.failure().is_some()).await;
+    let (index, cause) = progress.failure().unwrap();
+    assert_eq!((index, cause.kind), (1, FailureKind::DataDiffers));
 }

@@ -157,7 +157,7 @@ fn numbers_need_no_samples() {
         ..Run::observed(
             vec![on(ORDERS, "n", Kind::MetricCount { at_least: None, at_most: Some(9) })],
             &many(1, MS, ok()),
-            &vec![],
+            &[],
         )
     };
     assert_eq!(unknown.judge().results[0].outcome, Unknown, "no judged time was measured");
