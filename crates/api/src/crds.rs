@@ -1,4 +1,7 @@
 //! The CRDs: what the derives say, made into what an API server takes and people read. Written to `crds/` by `tests/crds.rs`.
+//!
+//! Steps stand in eight places, and a schema cannot refer to another one. So that the CRD stays small enough to be applied, steps are
+//! explained in one of them, and the others say in which.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt;
@@ -29,6 +32,9 @@ fn finish(crd: CustomResourceDefinition) -> CustomResourceDefinition {
     let Ok(mut value) = serde_json::to_value(&crd) else { return crd };
     if let Some(schema) = value.pointer_mut("/spec/versions/0/schema/openAPIV3Schema") {
         clean(schema);
+        if crd.spec.names.kind == "LoadTest" {
+            explain_steps_once(schema);
+        }
         if let Some(schema) = schema.as_object_mut() {
             finish_root(schema, longest);
         }
@@ -75,6 +81,56 @@ fn clean(schema: &mut Value) {
         match schema.get_mut(key) {
             Some(Value::Object(children)) if key == "properties" => children.values_mut().for_each(clean),
             Some(child) => clean(child),
+            None => {}
+        }
+    }
+}
+
+/// Where steps stand beside [`EXPLAINED`].
+const STEPS: [&str; 7] = [
+    "/flows/items/properties/steps",
+    "/scenarios/items/properties/onStart",
+    "/scenarios/items/properties/onStop",
+    "/scenarios/items/properties/tasks/items/properties/steps",
+    "/setup",
+    "/teardown",
+    "/timeline",
+];
+/// Where their fields are explained.
+const EXPLAINED: &str = "spec.scenarios.steps";
+
+/// Cuts the descriptions of steps in all places but one: fields keep their first sentence, what is in them none.
+fn explain_steps_once(schema: &mut Value) {
+    for place in STEPS {
+        let Some(steps) = schema.pointer_mut(&format!("/properties/spec/properties{place}")) else { continue };
+        if let Some(Value::String(description)) = steps.get_mut("description") {
+            description.push_str(&format!(" See {EXPLAINED} for their fields."));
+        }
+        let fields = steps.pointer_mut("/items/properties").and_then(Value::as_object_mut);
+        for field in fields.into_iter().flat_map(Map::values_mut) {
+            let first = field.get("description").and_then(Value::as_str).map(first_sentence);
+            remove_descriptions(field);
+            if let (Some(first), Some(field)) = (first, field.as_object_mut()) {
+                field.insert("description".into(), first.into());
+            }
+        }
+    }
+}
+
+fn first_sentence(text: &str) -> String {
+    let end = [". ", ": ", "; "].iter().filter_map(|end| text.find(end)).min();
+    format!("{}.", text[..end.unwrap_or(text.len())].trim_end_matches('.'))
+}
+
+fn remove_descriptions(schema: &mut Value) {
+    let Some(schema) = schema.as_object_mut() else { return };
+    schema.remove("description");
+    for key in ["properties", "additionalProperties", "items"] {
+        match schema.get_mut(key) {
+            Some(Value::Object(children)) if key == "properties" => {
+                children.values_mut().for_each(remove_descriptions);
+            }
+            Some(child) => remove_descriptions(child),
             None => {}
         }
     }

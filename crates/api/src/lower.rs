@@ -2,16 +2,26 @@
 //!
 //! Runs in the operator and in `plimsoll run`; its errors name paths, which `read.rs` turns into lines. `status/mod.rs` is its other side.
 
+mod actions;
+mod conditions;
+mod context;
+mod data;
 mod error;
+mod flows;
 mod load;
 mod notices;
+mod origins;
 mod overrides;
 mod profile;
+mod registry;
 mod scenarios;
 mod shape;
 mod shared;
 mod slos;
+mod steps;
+mod streams;
 mod target;
+mod timeline;
 mod vars;
 mod windows;
 mod workers;
@@ -71,20 +81,21 @@ pub fn lower(
     spec.slos = merged_slos.iter().map(|(_, slo)| slo.clone()).collect();
     spec.profile = Profile { preset: None, reference: None, shape: profile.shape.clone() };
 
-    let load = load::lower(&profile.shape, &mut errors);
-    let layout = windows::layout(&load, &mut errors);
+    let load = load::lower(&spec, &profile.shape, &mut errors);
+    let hooks = !(spec.setup.is_empty() && spec.teardown.is_empty() && spec.timeline.is_empty());
+    let layout = windows::layout(&load, hooks, &mut errors);
     let url_at = if overrides.target.is_some() { "spec.overrides.target.url" } else { "spec.target.url" };
-    let target = target::lower(&spec, url_at, load.is_open(), &mut errors);
+    let target = target::lower(&spec, url_at, load.is_all_open(), &mut errors);
     let vars = vars::lower(&spec, &mut errors);
     let mut lowered = scenarios::lower(&spec, &target, &load, layout, &mut errors);
     let slos = slos::lower(&merged_slos, &mut lowered.layout, &mut errors);
     let validity = workers::validity(&spec);
     workers::check_template(&spec, &mut errors);
-    let mut notices = notices::of(&spec, load.is_open());
+    let mut notices = notices::of(&spec, &load);
     if errors.is_empty() {
         lowered.compile(&vars, &mut errors);
     }
-    let workers = workers::count(&spec, &load, &target, &mut notices, &mut errors);
+    let workers = workers::count(&spec, &load, &target, &lowered, &mut notices, &mut errors);
     let plan = Plan {
         version: PLAN_VERSION,
         run,
@@ -92,12 +103,10 @@ pub fn lower(
         workers,
         target: target.plan,
         vars,
-        load: load.load,
+        script: lowered.script,
         duration: load.duration,
         graceful_stop: load.graceful_stop,
-        graceful_ramp_down: load.graceful_ramp_down,
-        iterations: load.iterations,
-        scenarios: lowered.scenarios,
+        loads: load.groups.into_iter().map(|group| group.load).collect(),
         layout: lowered.layout,
     };
     if errors.is_empty()
@@ -107,4 +116,19 @@ pub fn lower(
     }
     errors.finish()?;
     Ok(Resolved { plan, slos, validity, notices, spec })
+}
+
+/// The message of a name that is none of those there are.
+fn unknown(what: &str, name: &str, known: &[&str]) -> String {
+    match crate::read::closest(name, known.iter().copied()) {
+        Some(close) => format!("there is no {what} {name:?}; did you mean {close:?}?"),
+        None => {
+            if known.is_empty() {
+                return format!("there is no {what} {name:?}, nor any other");
+            }
+            let some = known.iter().take(10).map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ");
+            let more = if known.len() > 10 { " …" } else { "" };
+            format!("there is no {what} {name:?}; there are {some}{more}")
+        }
+    }
 }

@@ -169,10 +169,10 @@ pub fn profile(preset: Preset) -> LoadProfileSpec {
         users: Some(figures.users),
         spawn_rate: constant.then_some(figures.spawn_rate),
         stages: (!constant).then_some(stages),
-        wait: Some(Wait {
-            min: GoDuration::from_millis(figures.wait.0),
-            max: GoDuration::from_millis(figures.wait.1),
-        }),
+        wait: Some(Wait::between(
+            GoDuration::from_millis(figures.wait.0),
+            GoDuration::from_millis(figures.wait.1),
+        )),
         duration: constant.then_some(GoDuration::from_secs(figures.duration)),
         warmup: Some(GoDuration::from_secs(figures.warmup)),
         cooldown: Some(GoDuration::from_secs(figures.cooldown)),

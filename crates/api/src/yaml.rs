@@ -8,11 +8,20 @@ use serde_json::{Map, Number, Value};
 /// # Errors
 /// If the value cannot be serialised (its map keys are not strings).
 pub fn to_yaml<T: Serialize + ?Sized>(value: &T) -> Result<String, serde_json::Error> {
+    to_yaml_within(value, 0)
+}
+
+/// As [`to_yaml`], with maps and lists in flow style, on one line, wherever that takes at most `width` characters beside the
+/// indentation.
+///
+/// # Errors
+/// If the value cannot be serialised (its map keys are not strings).
+pub fn to_yaml_within<T: Serialize + ?Sized>(value: &T, width: usize) -> Result<String, serde_json::Error> {
     let value = serde_json::to_value(value)?;
     let mut out = String::new();
     match &value {
-        Value::Object(map) if !map.is_empty() => fields(map, 0, false, &mut out),
-        Value::Array(items) if !items.is_empty() => list(items, 0, &mut out),
+        Value::Object(map) if !map.is_empty() => fields(map, (0, width), false, &mut out),
+        Value::Array(items) if !items.is_empty() => list(items, (0, width), &mut out),
         other => {
             scalar(other, 0, &mut out);
             out.push('\n');
@@ -22,22 +31,26 @@ pub fn to_yaml<T: Serialize + ?Sized>(value: &T) -> Result<String, serde_json::E
 }
 
 /// Writes the fields of a map; the first one on the line that is begun, if `begun`.
-fn fields(map: &Map<String, Value>, indent: usize, mut begun: bool, out: &mut String) {
+fn fields(map: &Map<String, Value>, (indent, width): (usize, usize), mut begun: bool, out: &mut String) {
     for (key, value) in map {
         if !begun {
             out.extend(std::iter::repeat_n(' ', indent));
         }
         begun = false;
+        let start = out.len();
         text(key, out);
         out.push(':');
+        if in_flow(value, width.saturating_sub(out.len() - start), out) {
+            continue;
+        }
         match value {
             Value::Object(map) if !map.is_empty() => {
                 out.push('\n');
-                fields(map, indent + 2, false, out);
+                fields(map, (indent + 2, width), false, out);
             }
             Value::Array(items) if !items.is_empty() => {
                 out.push('\n');
-                list(items, indent, out);
+                list(items, (indent, width), out);
             }
             other => {
                 out.push(' ');
@@ -48,12 +61,74 @@ fn fields(map: &Map<String, Value>, indent: usize, mut begun: bool, out: &mut St
     }
 }
 
-fn list(items: &[Value], indent: usize, out: &mut String) {
+/// Writes a map or list that is not empty and the rest of its line, if that takes at most `room` characters.
+fn in_flow(value: &Value, room: usize, out: &mut String) -> bool {
+    let is_nested = match value {
+        Value::Object(map) => !map.is_empty(),
+        Value::Array(items) => !items.is_empty(),
+        _ => false,
+    };
+    if !is_nested || room < 2 {
+        return false;
+    }
+    let mut line = String::from(" ");
+    flow(value, &mut line);
+    let fits = line.chars().count() <= room;
+    if fits {
+        out.push_str(&line);
+        out.push('\n');
+    }
+    fits
+}
+
+/// Writes a value in flow style.
+fn flow(value: &Value, out: &mut String) {
+    match value {
+        Value::Object(map) => {
+            out.push('{');
+            for (at, (key, value)) in map.iter().enumerate() {
+                out.push_str(if at == 0 { "" } else { ", " });
+                flow_text(key, out);
+                out.push_str(": ");
+                flow(value, out);
+            }
+            out.push('}');
+        }
+        Value::Array(items) => {
+            out.push('[');
+            for (at, item) in items.iter().enumerate() {
+                out.push_str(if at == 0 { "" } else { ", " });
+                flow(item, out);
+            }
+            out.push(']');
+        }
+        Value::String(s) => flow_text(s, out),
+        Value::Number(n) => number(n, out),
+        other => out.push_str(&other.to_string()),
+    }
+}
+
+/// A string within flow style, where brackets and commas mean something.
+fn flow_text(s: &str, out: &mut String) {
+    if is_plain(s) && !s.contains([',', '[', ']', '{', '}']) {
+        out.push_str(s);
+    } else if s.chars().any(char::is_control) {
+        out.push_str(&Value::from(s).to_string());
+    } else {
+        quoted(s, out);
+    }
+}
+
+fn list(items: &[Value], (indent, width): (usize, usize), out: &mut String) {
     for item in items {
         out.extend(std::iter::repeat_n(' ', indent));
-        out.push_str("- ");
+        out.push('-');
+        if in_flow(item, width.saturating_sub(1), out) {
+            continue;
+        }
+        out.push(' ');
         match item {
-            Value::Object(map) if !map.is_empty() => fields(map, indent + 2, true, out),
+            Value::Object(map) if !map.is_empty() => fields(map, (indent + 2, width), true, out),
             // A list directly in a list: flow style is plain enough.
             Value::Array(_) => {
                 out.push_str(&item.to_string());
@@ -116,10 +191,14 @@ fn text(s: &str, out: &mut String) {
         // A JSON string is a double-quoted YAML scalar.
         out.push_str(&Value::from(s).to_string());
     } else {
-        out.push('\'');
-        out.push_str(&s.replace('\'', "''"));
-        out.push('\'');
+        quoted(s, out);
     }
+}
+
+fn quoted(s: &str, out: &mut String) {
+    out.push('\'');
+    out.push_str(&s.replace('\'', "''"));
+    out.push('\'');
 }
 
 /// Whether every reader takes the text without quotes for this very string.
@@ -163,6 +242,15 @@ mod tests {
         );
     }
 
+    #[test]
+    fn what_fits_is_on_one_line() {
+        let value = json!({"a": {"b": [1, "x, y"], "c": {}}, "long": {"text": "12345678901234567890"}, "l": [{"a": 1}]});
+        assert_eq!(
+            to_yaml_within(&value, 30).unwrap(),
+            "a: {b: [1, 'x, y'], c: {}}\nlong:\n  text: '12345678901234567890'\nl: [{a: 1}]\n"
+        );
+    }
+
     fn any_value() -> impl Strategy<Value = Value> {
         let text = prop_oneof![
             "[ -~\n\t]{0,12}",
@@ -186,8 +274,10 @@ mod tests {
     proptest! {
         #[test]
         fn reads_back(value in any_value()) {
-            let text = to_yaml(&value).unwrap();
-            prop_assert_eq!(crate::read::parse_value(&text), Ok(value), "{}", text);
+            for width in [0, 20, 80, 1000] {
+                let text = to_yaml_within(&value, width).unwrap();
+                prop_assert_eq!(crate::read::parse_value(&text), Ok(value.clone()), "{}", text);
+            }
         }
     }
 }

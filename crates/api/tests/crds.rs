@@ -18,7 +18,7 @@ fn committed_crds_are_the_generated_ones() {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../crds");
     for crd in plimsoll_api::crds() {
         let path = folder.join(format!("{}.yaml", crd.metadata.name.clone().unwrap()));
-        let text = plimsoll_api::to_yaml(&crd).unwrap();
+        let text = plimsoll_api::to_yaml_within(&crd, 300).unwrap();
         assert!(text.len() < 200 * 1024, "{} takes {} bytes", path.display(), text.len());
         if std::env::var_os("UPDATE").is_some() {
             fs::create_dir_all(&folder).unwrap();
@@ -48,6 +48,21 @@ fn each(schema: &Value, path: &str, visit: &mut impl FnMut(&str, &Value)) {
     }
 }
 
+/// Steps stand in eight places; what is in their fields is described in one of them, so that the CRD can be applied.
+fn is_of_step_explained_elsewhere(path: &str) -> bool {
+    let places = [
+        "flows[].steps[].",
+        "scenarios[].onStart[].",
+        "scenarios[].onStop[].",
+        "scenarios[].tasks[].steps[].",
+        "setup[].",
+        "teardown[].",
+        "timeline[].",
+    ];
+    let within = |place| path.strip_prefix("LoadTest.spec.").and_then(|path| path.strip_prefix(place));
+    places.into_iter().find_map(within).is_some_and(|field: &str| field.contains(['.', '[']))
+}
+
 #[test]
 fn everything_is_bounded_and_described() {
     for (kind, version) in schemas() {
@@ -75,7 +90,8 @@ fn everything_is_bounded_and_described() {
                         assert!(open || schema["x-kubernetes-int-or-string"] == true, "{path} has no type");
                     }
                 }
-                assert!(path.ends_with("[]") || has("description"), "{path} has no description");
+                let explained = path.ends_with("[]") || is_of_step_explained_elsewhere(path) || has("description");
+                assert!(explained, "{path} has no description");
                 assert!(!has("default") || path == format!("{kind}.status"), "{path} has a default");
                 assert!(!has("nullable"), "{path} is nullable");
                 let format = schema["format"].as_str().unwrap_or("int64");

@@ -5,22 +5,22 @@
 mod support;
 
 use plimsoll_plan::{ConnectionsPer, Distribution, Load};
-use plimsoll_scenario::{Action, Body, HttpStep, Step};
+use plimsoll_scenario::{Action, Body, HttpStep, StepAction, Wait};
 use plimsoll_slo::{Kind, Severity};
 use support::{resolve, spec};
 
 const S: u64 = 1_000_000_000;
 
 fn steps(resolved: &plimsoll_api::Resolved) -> Vec<&HttpStep> {
-    let lists = resolved.plan.scenarios.iter().flat_map(|scenario| match &scenario.action {
+    let lists = resolved.plan.script.scenarios.iter().flat_map(|scenario| match &scenario.action {
         Action::Steps(steps) => vec![steps],
         Action::Tasks(tasks) => tasks.iter().map(|task| &task.steps).collect(),
     });
     lists
         .flatten()
-        .filter_map(|step| match step {
-            Step::Http(http) => Some(&**http),
-            Step::Pause(_) => None,
+        .filter_map(|step| match &step.action {
+            StepAction::Http(http) => Some(&**http),
+            _ => None,
         })
         .collect()
 }
@@ -57,8 +57,8 @@ fn without_scenarios_the_url_is_requested_as_it_is() {
 #[test]
 fn defaults() {
     let plan = spec("  target: {url: http://a}\n  profile: {users: 3, duration: 10s}\n").unwrap().plan;
-    assert_eq!((plan.workers, plan.graceful_stop, plan.graceful_ramp_down), (1, 30 * S, 30 * S));
-    assert_eq!((plan.users_at(0), plan.scenarios[0].wait, plan.iterations), (3, None, None));
+    assert_eq!((plan.workers, plan.graceful_stop, plan.loads[0].graceful_ramp_down), (1, 30 * S, 30 * S));
+    assert_eq!((plan.users_at(0), plan.script.scenarios[0].wait, plan.iterations()), (3, None, None));
     assert_eq!(plan.target.connections.per, ConnectionsPer::User);
     assert_eq!(plan.layout.judged_spans(None), [(0, 10 * S)]);
     assert_eq!(plan.layout.windows.len(), 1);
@@ -68,7 +68,7 @@ fn defaults() {
     let validity = &resolved.validity;
     assert_eq!((validity.min_samples, validity.min_delivered), (None, 950_000_000));
     assert_eq!((validity.max_lateness, validity.max_start_skew), (S / 100, S / 10));
-    let Load::Open { rate, distribution, max_in_flight } = &resolved.plan.load else { panic!() };
+    let Load::Open { rate, distribution, max_in_flight } = &resolved.plan.loads[0].load else { panic!() };
     assert_eq!(
         (rate[0].from, rate[0].to, *distribution, *max_in_flight),
         (30_000, 30_000, Distribution::Uniform, 10_000)
@@ -113,8 +113,10 @@ fn headers_merge_paths_join_and_steps_of_one_name_count_together() {
     );
     assert_eq!(resolved.plan.layout.requests, ["GET /p", "m"]);
     assert_eq!((found[1].request, found[2].request), (1, 1));
-    let waits: Vec<u64> = resolved.plan.scenarios.iter().map(|s| s.wait.unwrap().min).collect();
-    assert_eq!((waits, resolved.plan.scenarios[0].weight), (vec![S, 3 * S], 3));
+    let scenarios = &resolved.plan.script.scenarios;
+    let waits: Vec<Wait> = scenarios.iter().map(|s| s.wait.unwrap()).collect();
+    let between = |min, max| Wait::Uniform { min: min * S, max: max * S };
+    assert_eq!((waits, scenarios[0].weight), (vec![between(1, 2), between(3, 4)], 3));
 }
 
 #[test]

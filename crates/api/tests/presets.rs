@@ -44,7 +44,7 @@ fn every_figure() {
             spec(&format!("  target: {{url: http://a}}\n  profile: {{preset: {name}}}\n")).unwrap();
         let plan = &resolved.plan;
         assert_eq!(plan.duration, duration * S, "{name}");
-        let Load::Closed { users: ramps } = &plan.load else { panic!("{name}") };
+        let Load::Closed { users: ramps } = &plan.loads[0].load else { panic!("{name}") };
         let ends: Vec<_> = ramps.iter().map(|ramp| (ramp.duration / S, ramp.to)).collect();
         let spawning = users / spawn;
         assert_eq!(
@@ -58,8 +58,8 @@ fn every_figure() {
 
         let judged = plan.layout.judged_spans(None);
         assert_eq!(judged, [(warmup * S, (duration - cooldown) * S)], "{name}");
-        let waits = plan.scenarios[0].wait.unwrap();
-        assert_eq!((waits.min, waits.max), (wait.0 * MS, wait.1 * MS), "{name}");
+        let between = plimsoll_scenario::Wait::Uniform { min: wait.0 * MS, max: wait.1 * MS };
+        assert_eq!(plan.script.scenarios[0].wait, Some(between), "{name}");
 
         let latency = |hundredths, millis: u64| Kind::Latency {
             stat: Stat::Percentile(hundredths),
@@ -104,7 +104,7 @@ fn every_preset_can_be_shortened_and_scaled() {
         let (from, to) = plan.layout.judged_spans(None)[0];
         assert_eq!(from, warmup * 45 * S / duration, "{name}");
         assert_eq!(45 * S - to, cooldown * 45 * S / duration, "{name}");
-        let Load::Closed { users: ramps } = &plan.load else { panic!("{name}") };
+        let Load::Closed { users: ramps } = &plan.loads[0].load else { panic!("{name}") };
         if let Some(stages) = stages(name) {
             let expected: Vec<u64> =
                 stages.iter().map(|(_, n)| ((n * 10 + users / 2) / users).max((*n > 0).into())).collect();

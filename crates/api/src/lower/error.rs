@@ -77,5 +77,6 @@ fn is_independent(error: &LowerError) -> bool {
     let LowerError::Invalid { path, .. } = error else { return true };
     let brought_by_profile =
         path.contains(".slos[") && (path.ends_with(".window") || path.ends_with(".name"));
-    !brought_by_profile && !path.starts_with("spec.profile") && !path.starts_with("spec.overrides.profile")
+    let by_window = path.starts_with("spec.timeline[") && path.ends_with(".at");
+    !brought_by_profile && !by_window && !path.starts_with("spec.profile") && !path.starts_with("spec.overrides.profile")
 }

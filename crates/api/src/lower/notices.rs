@@ -1,9 +1,10 @@
 //! What a spec asks for and this version accepts without acting on it. Shown in the status, so that nobody relies on it.
 
+use super::load::Lowered;
 use crate::v1alpha1::{Concurrency, LoadTestSpec, RunPolicy};
 
 /// One notice per field that has no effect.
-pub(super) fn of(spec: &LoadTestSpec, open: bool) -> Vec<String> {
+pub(super) fn of(spec: &LoadTestSpec, load: &Lowered) -> Vec<String> {
     let mut notices = Vec::new();
     let mut without_effect = |field: &str| notices.push(format!("{field} is not acted on by this version"));
     for field in spec.run_policy.iter().flat_map(policy) {
@@ -27,9 +28,19 @@ pub(super) fn of(spec: &LoadTestSpec, open: bool) -> Vec<String> {
             slo.name
         ));
     }
-    for scenario in spec.scenarios.iter().filter(|scenario| open && scenario.wait.is_some()) {
-        notices
-            .push(format!("wait of scenario {} is not used: arrivals come when they are due", scenario.name));
+    for (index, scenario) in spec.scenarios.iter().enumerate() {
+        if scenario.wait.is_some() && load.is_open(index) {
+            let name = &scenario.name;
+            notices.push(format!("wait of scenario {name} is not used: arrivals come when they are due"));
+        }
+    }
+    let per = spec.target.connections.as_ref().and_then(|connections| connections.per);
+    let open = load.groups.iter().filter(|group| group.load.is_open()).count();
+    if per.is_none() && open > 0 && open < load.groups.len() {
+        notices.push(
+            "users and arrivals are in one run: each has connections of its own, as users have; set target.connections.per: Worker to share them"
+                .to_owned(),
+        );
     }
     notices
 }

@@ -1,6 +1,7 @@
 //! Shapes over shapes: `users` scales, `duration` stretches, `arrivals` takes the place of the closed model. Used by `profile.rs`.
 
 use super::error::Errors;
+use super::steps;
 use crate::v1alpha1::{ArrivalStage, Arrivals, Shape, Stage};
 use crate::{GoDuration, Users};
 
@@ -25,8 +26,8 @@ pub(super) fn check(shape: &Shape, at: &str, errors: &mut Errors) {
     {
         errors.add(format!("{at}.arrivals"), "arrivals needs either rate or stages");
     }
-    if let Some(wait) = shape.wait.filter(|wait| wait.min > wait.max) {
-        errors.add(format!("{at}.wait.min"), format!("{} is more than max, {}", wait.min, wait.max));
+    if let Some(wait) = shape.wait {
+        steps::wait(wait, &format!("{at}.wait"), errors);
     }
 }
 

@@ -10,8 +10,8 @@ use crate::v1alpha1::{
     LoadProfileSpec, LoadTest, LoadTestSpec, Profile, ProfileKind, ProfileRef, Shape, Target,
 };
 
-/// What no test could make good: the path in the profile, and the message. What only a test knows, such as request names, is not
-/// checked.
+/// What no test could make good: the path in the profile, and the message. What only a test knows, such as names of requests and
+/// metrics, is not checked.
 pub(crate) fn check_profile(spec: &LoadProfileSpec) -> Vec<(String, String)> {
     let reference = ProfileRef { kind: ProfileKind::LoadProfile, name: "checked".to_owned() };
     let profile = Profile {
@@ -25,7 +25,7 @@ pub(crate) fn check_profile(spec: &LoadProfileSpec) -> Vec<(String, String)> {
     let errors = lower(&test, None, &refs, RunId::default(), 0).err().unwrap_or_default();
     errors
         .iter()
-        .filter(|error| !error.path().ends_with(".request"))
+        .filter(|error| ![".request", ".metric", ".checkRate.check"].iter().any(|end| error.path().ends_with(end)))
         .map(|error| in_profile(error, spec))
         .collect()
 }

@@ -1,11 +1,11 @@
 //! SLOs of profile, test and run to what is judged, and to the counters that workers keep for it.
 
-use plimsoll_measure::{Bad, ErrorClass, Layout, Objective, Population, RequestId, WindowId};
-use plimsoll_slo::{Kind, Slo};
+use plimsoll_measure::{Layout, Objective, RequestId, WindowId};
+use plimsoll_slo::Slo;
 
+use super::conditions::{Condition, condition};
 use super::error::Errors;
-use crate::LatencyBound;
-use crate::read::closest;
+use super::unknown;
 use crate::v1alpha1::{self as api, LoadTestSpec, Overrides};
 
 /// An SLO and the path where it was written.
@@ -39,7 +39,7 @@ pub(super) fn merge(
 pub(super) fn lower(slos: &[Written], layout: &mut Layout, errors: &mut Errors) -> Vec<Slo> {
     let mut lowered = Vec::new();
     for (at, slo) in slos {
-        let Some((kind, bad)) = condition(slo, at, errors) else { continue };
+        let Some(Condition { kind, bad, population, metric }) = condition(slo, at, layout, errors) else { continue };
         let request = slo.request.as_ref().and_then(|name| request(name, at, layout, errors));
         let window = slo.window.as_ref().and_then(|name| window(name, at, layout, errors));
         let severity = severity(slo.severity.unwrap_or_default());
@@ -48,12 +48,12 @@ pub(super) fn lower(slos: &[Written], layout: &mut Layout, errors: &mut Errors) 
                 format!("a miss of severity {severity:?} stops no run: remove abort, or make it Error");
             errors.add(format!("{at}.abort"), message);
         }
-        let objective = bad.map(|bad| objective(Objective { population: Population::Requests, request, window, bad }, layout));
+        let objective = bad.map(|bad| objective(Objective { population, request, window, bad }, layout));
         lowered.push(Slo {
             name: slo.name.clone(),
             severity,
             request,
-            metric: None,
+            metric,
             window,
             kind,
             objective,
@@ -103,23 +103,6 @@ fn window(name: &str, at: &str, layout: &Layout, errors: &mut Errors) -> Option<
     None
 }
 
-/// The message of a name that is none of those there are.
-fn unknown(what: &str, name: &str, known: &[&str]) -> String {
-    match closest(name, known.iter().copied()) {
-        Some(close) => format!("there is no {what} {name:?}; did you mean {close:?}?"),
-        None => {
-            if known.is_empty() {
-                return format!("there is no {what} {name:?}, nor any other");
-            }
-            let some = known.iter().take(10).map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ");
-            format!(
-                "there is no {what} {name:?}; there are {some}{}",
-                if known.len() > 10 { " …" } else { "" }
-            )
-        }
-    }
-}
-
 pub(super) fn severity(severity: api::Severity) -> plimsoll_slo::Severity {
     match severity {
         api::Severity::Info => plimsoll_slo::Severity::Info,
@@ -127,114 +110,4 @@ pub(super) fn severity(severity: api::Severity) -> plimsoll_slo::Severity {
         api::Severity::Error => plimsoll_slo::Severity::Error,
         api::Severity::Critical => plimsoll_slo::Severity::Critical,
     }
-}
-
-/// The condition of an SLO, and what makes a request bad for it, if it counts any.
-fn condition(slo: &api::Slo, at: &str, errors: &mut Errors) -> Option<(Kind, Option<Bad>)> {
-    let given = [
-        slo.latency.as_ref().map(|latency| latency_condition(slo, latency, at, errors)),
-        slo.error_rate.as_ref().map(error_rate),
-        slo.timeout_rate.as_ref().map(timeout_rate),
-        slo.status_rate.as_ref().map(|rate| status_rate(rate, at, errors)),
-        slo.throughput.as_ref().map(|throughput| throughput_condition(throughput, at, errors)),
-        slo.prometheus.as_ref().map(|query| prometheus(slo, query, at, errors)),
-    ];
-    let mut given = given.into_iter().flatten();
-    let first = given.next();
-    if first.is_none() || given.next().is_some() {
-        errors.add(
-            at,
-            "an SLO has exactly one of latency, errorRate, timeoutRate, statusRate, throughput, prometheus (or disabled: true)",
-        );
-        return None;
-    }
-    first
-}
-
-fn latency_condition(
-    slo: &api::Slo,
-    latency: &api::Latency,
-    at: &str,
-    errors: &mut Errors,
-) -> (Kind, Option<Bad>) {
-    let stat = latency.stat.0;
-    let succeeded_only = latency.of == Some(api::Population::Succeeded);
-    match (latency.at_most, latency.relative_to) {
-        (LatencyBound::Absolute(bound), None) => {
-            let bad = Bad::Slower { nanos: bound.nanos, succeeded_only };
-            // Mean and maximum are judged by the exact sums beside the histograms.
-            let counted = matches!(stat, plimsoll_slo::Stat::Percentile(_));
-            (Kind::Latency { stat, at_most: bound.nanos, succeeded_only }, counted.then_some(bad))
-        }
-        (LatencyBound::Relative(share), Some(api::RelativeTo::FirstTenth)) => {
-            if slo.request.is_some() {
-                let message = "the drift of one request is not recorded: remove request, or judge it by a bound of its own";
-                errors.add(format!("{at}.request"), message);
-            }
-            if succeeded_only {
-                errors.add(format!("{at}.latency.of"), "relativeTo is of all requests: remove of");
-            }
-            (Kind::LatencyDrift { stat, at_most: share.ppb }, None)
-        }
-        (bound, _) => {
-            let message = format!(
-                "{bound}: atMost is a duration such as 500ms, or, with relativeTo, a share such as 110%"
-            );
-            errors.add(format!("{at}.latency.atMost"), message);
-            (Kind::Latency { stat, at_most: 0, succeeded_only }, None)
-        }
-    }
-}
-
-fn error_rate(rate: &api::ErrorRate) -> (Kind, Option<Bad>) {
-    let (at_most, classes) = (rate.at_most.ppb, rate.class.clone());
-    let within = rate.within.map(|within| within.nanos);
-    (Kind::ErrorRate { at_most, classes: classes.clone(), within }, Some(Bad::Failed { classes }))
-}
-
-fn timeout_rate(rate: &api::TimeoutRate) -> (Kind, Option<Bad>) {
-    (
-        Kind::TimeoutRate { at_most: rate.at_most.ppb },
-        Some(Bad::Failed { classes: vec![ErrorClass::Timeout] }),
-    )
-}
-
-fn status_rate(rate: &api::StatusRate, at: &str, errors: &mut Errors) -> (Kind, Option<Bad>) {
-    let (at_most, at_least) = (rate.at_most.map(|share| share.ppb), rate.at_least.map(|share| share.ppb));
-    if at_most.is_none() && at_least.is_none() {
-        errors.add(format!("{at}.statusRate"), "needs atMost or atLeast");
-    }
-    let ranges = rate.status.iter().map(|status| (status.from, status.to)).collect();
-    (Kind::StatusRate { at_most, at_least }, Some(Bad::Status { ranges }))
-}
-
-fn throughput_condition(throughput: &api::Throughput, at: &str, errors: &mut Errors) -> (Kind, Option<Bad>) {
-    let (at_least, at_most) =
-        (throughput.at_least.map(|rate| rate.per_1000_min), throughput.at_most.map(|rate| rate.per_1000_min));
-    if at_most.is_none() && at_least.is_none() {
-        errors.add(format!("{at}.throughput"), "needs atLeast or atMost");
-    }
-    (Kind::Throughput { at_least, at_most }, None)
-}
-
-fn prometheus(
-    slo: &api::Slo,
-    query: &api::PrometheusQuery,
-    at: &str,
-    errors: &mut Errors,
-) -> (Kind, Option<Bad>) {
-    if query.at_most.is_none() && query.at_least.is_none() {
-        errors.add(format!("{at}.prometheus"), "needs atMost or atLeast");
-    }
-    let scope = [
-        ("request", slo.request.is_some()),
-        ("window", slo.window.is_some()),
-        ("abort", slo.abort.is_some()),
-    ];
-    for (field, _) in scope.iter().filter(|(_, given)| *given) {
-        errors.add(format!("{at}.{field}"), "does not apply to a query: write the scope into it");
-    }
-    let kind =
-        Kind::Prometheus { at_most: query.at_most, at_least: query.at_least, unit: query.unit.clone() };
-    (kind, None)
 }

@@ -10,42 +10,102 @@ use crate::GoDuration;
 const MAIN: &str = "main";
 const WARMUP: &str = "warmup";
 const COOLDOWN: &str = "cooldown";
+/// What is done once per run is recorded here, whenever it is.
+const HOOKS: &str = "hooks";
 
-/// Windows and segments of a run; request names and objectives are still to come.
-pub(super) fn layout(load: &Lowered, errors: &mut Errors) -> Layout {
+/// A stretch of a named window.
+struct Stretch<'a> {
+    from: u64,
+    to: u64,
+    name: &'a str,
+    /// Path of the name.
+    at: String,
+}
+
+/// Windows and segments of a run; request names and objectives are still to come. `hooks`: something is done once per run.
+pub(super) fn layout(load: &Lowered, hooks: bool, errors: &mut Errors) -> Layout {
     let mut windows = vec![judged(MAIN)];
     for (name, length) in [(WARMUP, load.warmup), (COOLDOWN, load.cooldown)] {
         if length > 0 {
-            windows.push(Window { name: name.to_owned(), judged: false, spans: Vec::new() });
+            windows.push(unjudged(name));
         }
     }
     let first_named = windows.len();
     let mut layout = Layout { windows, ..Layout::default() };
+    let stretches = stretches(load, errors);
     let judged_from = load.warmup;
     let judged_to = load.duration.saturating_sub(load.cooldown);
     segment(&mut layout, load.warmup, WARMUP);
-    let mut start = 0u64;
-    for (at, (length, given)) in load.stages.iter().enumerate() {
-        let end = start.saturating_add(*length);
-        let name = given.as_deref().unwrap_or(MAIN);
-        if given.is_some() && [MAIN, WARMUP, COOLDOWN].contains(&name) {
-            let message = format!("{name:?} is the name of a window that is there anyway: choose another");
-            errors.add(window_path(load, at), message);
-        } else if !layout.windows.iter().any(|window| window.name == name) {
-            layout.windows.push(judged(name));
+    let mut end = 0;
+    for stretch in &stretches {
+        if !layout.windows.iter().any(|window| window.name == stretch.name) {
+            layout.windows.push(judged(stretch.name));
         }
-        let (from, to) = (start.max(judged_from), end.min(judged_to));
-        if from < to {
-            segment(&mut layout, to, name);
-            if let Some(window) = layout.windows.iter_mut().find(|window| window.name == name) {
-                add_span(&mut window.spans, from, to);
-            }
+        let rest = [(end, stretch.from, MAIN), (stretch.from.max(end), stretch.to, stretch.name)];
+        for (from, to, name) in rest {
+            add(&mut layout, (from.max(judged_from), to.min(judged_to)), name);
         }
-        start = end;
+        end = end.max(stretch.to);
     }
+    add(&mut layout, (end.max(judged_from), judged_to), MAIN);
     segment(&mut layout, load.duration, COOLDOWN);
-    refuse_unjudged(load, &layout.windows[first_named..], errors);
+    refuse_unjudged(load, &layout.windows[first_named..], &stretches, errors);
+    if hooks {
+        layout.hooks = u16::try_from(layout.windows.len()).ok().map(WindowId);
+        layout.windows.push(unjudged(HOOKS));
+    }
     layout
+}
+
+/// Stretches of named windows in order of time; no moment is of two windows.
+fn stretches<'a>(load: &'a Lowered, errors: &mut Errors) -> Vec<Stretch<'a>> {
+    let mut stretches = Vec::new();
+    for group in &load.groups {
+        let list = if group.load.is_open() { "arrivals.stages" } else { "stages" };
+        let mut from = group.load.start;
+        for (i, (length, name)) in group.stages.iter().enumerate() {
+            let to = from.saturating_add(*length);
+            if let Some(name) = name {
+                let at = format!("{}.{list}[{i}].window", group.at);
+                if [MAIN, WARMUP, COOLDOWN, HOOKS].contains(&name.as_str()) {
+                    let message =
+                        format!("{name:?} is the name of a window that is there anyway: choose another");
+                    errors.add(at.as_str(), message);
+                } else {
+                    stretches.push(Stretch { from, to, name, at });
+                }
+            }
+            from = to;
+        }
+    }
+    stretches.sort_by_key(|stretch| stretch.from);
+    for (i, later) in stretches.iter().enumerate() {
+        let earlier = stretches[..i].iter().find(|earlier| earlier.to > later.from && earlier.name != later.name);
+        if let Some(earlier) = earlier {
+            let [from, to] = [later.from, earlier.to].map(|nanos| GoDuration { nanos });
+            let message = format!(
+                "window {:?} begins after {from}, while {:?} goes on until {to}: a moment belongs to one window, so name the stages of one load only",
+                later.name, earlier.name
+            );
+            errors.add(later.at.as_str(), message);
+        }
+    }
+    stretches
+}
+
+/// Adds a judged stretch, if there is anything of it.
+fn add(layout: &mut Layout, (from, to): (u64, u64), name: &str) {
+    if from >= to {
+        return;
+    }
+    segment(layout, to, name);
+    if let Some(window) = layout.windows.iter_mut().find(|window| window.name == name) {
+        add_span(&mut window.spans, from, to);
+    }
+}
+
+fn unjudged(name: &str) -> Window {
+    Window { name: name.to_owned(), judged: false, spans: Vec::new() }
 }
 
 fn judged(name: &str) -> Window {
@@ -72,23 +132,14 @@ fn add_span(spans: &mut Vec<(u64, u64)>, from: u64, to: u64) {
 }
 
 /// A window of which warm-up and cool-down leave nothing could never be judged.
-fn refuse_unjudged(load: &Lowered, named: &[Window], errors: &mut Errors) {
+fn refuse_unjudged(load: &Lowered, named: &[Window], stretches: &[Stretch<'_>], errors: &mut Errors) {
     for window in named.iter().filter(|window| window.spans.is_empty()) {
-        let at = load
-            .stages
-            .iter()
-            .position(|(_, name)| name.as_deref() == Some(&window.name))
-            .unwrap_or_default();
+        let Some(first) = stretches.iter().find(|stretch| stretch.name == window.name) else { continue };
         let [warmup, cooldown] = [load.warmup, load.cooldown].map(|nanos| GoDuration { nanos });
         let message = format!(
             "window {:?} lies wholly inside warmup {warmup} or cooldown {cooldown}, which are not judged: shorten them, or lengthen the stage",
             window.name
         );
-        errors.add(window_path(load, at), message);
+        errors.add(first.at.as_str(), message);
     }
-}
-
-fn window_path(load: &Lowered, at: usize) -> String {
-    let list = if load.is_open() { "arrivals.stages" } else { "stages" };
-    format!("spec.profile.{list}[{at}].window")
 }

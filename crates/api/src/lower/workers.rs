@@ -1,12 +1,11 @@
 //! How many workers there are, what their pods may look like, and when a run of theirs is valid.
 
 use k8s_openapi::api::core::v1::PodTemplateSpec;
-use plimsoll_plan::{Load, Ramp};
 use plimsoll_slo::{Validity, WorkerLossPolicy};
 
 use super::error::Errors;
 use super::load::Lowered;
-use super::target;
+use super::{scenarios, target};
 use crate::v1alpha1::{LoadTestSpec, OnWorkerLoss};
 use crate::{GoDuration, Share};
 
@@ -15,38 +14,37 @@ pub(super) fn count(
     spec: &LoadTestSpec,
     load: &Lowered,
     target: &target::Lowered,
+    script: &scenarios::Lowered,
     notices: &mut Vec<String>,
     errors: &mut Errors,
 ) -> u32 {
     let asked = spec.workers.as_ref().and_then(|workers| workers.count).unwrap_or(1);
     let mut count = asked;
-    match &load.load {
-        Load::Closed { users } => {
-            let most = peak(users);
-            if u64::from(count) > most && most > 0 {
-                count = u32::try_from(most).unwrap_or(count);
-                notices.push(format!("workers.count {asked} is lowered to {count}: there are no more users"));
-            }
+    if load.groups.iter().all(|group| !group.load.is_open()) {
+        let most = load.groups.iter().fold(0_u64, |sum, group| sum.saturating_add(group.load.peak_users()));
+        if u64::from(count) > most && most > 0 {
+            count = u32::try_from(most).unwrap_or(count);
+            notices.push(format!("workers.count {asked} is lowered to {count}: there are no more users"));
         }
-        Load::Open { max_in_flight, .. } if *max_in_flight < u64::from(count) => {
-            let remedy = format!("raise it to {count}, or lower workers.count to {max_in_flight}");
-            let message =
-                format!("{max_in_flight} is fewer than the {count} workers that share it: {remedy}");
-            errors.add("spec.profile.arrivals.maxInFlight", message);
-        }
-        Load::Open { .. } => {}
     }
-    if let Some(max) = target.plan.connections.max.filter(|max| *max < u64::from(count)) {
-        let remedy = format!("raise it to {count}, or lower workers.count to {max}");
-        let message = format!("{max} is fewer than the {count} workers that share it: {remedy}");
-        errors.add("spec.target.connections.max", message);
+    let mut enough = |max: u64, at: &str| {
+        if max < u64::from(count) {
+            let remedy = format!("raise it to {count}, or lower workers.count to {max}");
+            errors.add(at, format!("{max} is fewer than the {count} workers that share it: {remedy}"));
+        }
+    };
+    for group in &load.groups {
+        if let Some(max) = group.load.max_in_flight() {
+            enough(max, &format!("{}.arrivals.maxInFlight", group.at));
+        }
+    }
+    if let Some(max) = target.plan.connections.max {
+        enough(max, "spec.target.connections.max");
+    }
+    for (limit, at) in script.script.limits.iter().zip(&script.limits_at) {
+        enough(limit.max, at);
     }
     count
-}
-
-/// Most users at any time.
-fn peak(ramps: &[Ramp]) -> u64 {
-    ramps.iter().map(|ramp| ramp.from.max(ramp.to)).max().unwrap_or_default()
 }
 
 /// The template must be one; whether the API server takes it is seen when the Job is made.

@@ -13,6 +13,12 @@ pub(super) enum Segment {
     Named(String),
 }
 
+/// The path of a field of the map at a displayed path.
+pub(crate) fn field_path(map: &str, name: &str) -> String {
+    let field = Path::default().field(name).to_string();
+    if field.starts_with('[') { format!("{map}{field}") } else { format!("{map}.{field}") }
+}
+
 /// A way from the top of a document to a value in it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Path(pub(super) Vec<Segment>);

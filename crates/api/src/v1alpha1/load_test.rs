@@ -5,9 +5,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    LoadTestStatus, Profile, PrometheusServer, Results, RunPolicy, Scenario, Slo, Target, Telemetry,
-    Validity, Var, Workers,
+    Call, Data, Flow, LoadTestStatus, Profile, PrometheusServer, Results, RunPolicy, Scenario, Slo, Step,
+    Target, Telemetry, Validity, Var, Workers,
 };
+use super::rules::rules;
 
 /// What to run: the target, the load over time, what the virtual users do and the SLOs that must hold. Applying it
 /// starts a run, unless runPolicy says otherwise; the status says what became of it.
@@ -35,6 +36,10 @@ use super::{
     printcolumn = r#"{"name": "Run", "type": "string", "jsonPath": ".status.run", "priority": 1}"#
 )]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = rules(&[(
+    "(has(self.profile) && (has(self.profile.preset) || has(self.profile.ref) || has(self.profile.users) || has(self.profile.stages) || has(self.profile.arrivals))) || (has(self.scenarios) && self.scenarios.all(s, has(s.profile)))",
+    "a profile needs a preset, a ref, users, stages or arrivals, unless every scenario has a profile of its own",
+)])))]
 pub struct LoadTestSpec {
     /// Where the load goes.
     pub target: Target,
@@ -45,7 +50,16 @@ pub struct LoadTestSpec {
         extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"])
     )]
     pub vars: Vec<Var>,
-    /// The load over time: a preset, a profile that tests share, or the fields themselves.
+    /// Tables of variables: rows of a CSV or JSON lines file, used as ${data.NAME.COLUMN}.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 20),
+        extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"])
+    )]
+    pub data: Vec<Data>,
+    /// The load over time: a preset, a profile that tests share, or the fields themselves. Required, unless every scenario has a
+    /// profile of its own; then it may still say warmup, cooldown, gracefulStop and wait.
+    #[serde(default, skip_serializing_if = "Profile::is_empty")]
     pub profile: Profile,
     /// What virtual users do. Without scenarios they request target.url as it is.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -54,6 +68,25 @@ pub struct LoadTestSpec {
         extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"])
     )]
     pub scenarios: Vec<Scenario>,
+    /// Named steps that other steps run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 50),
+        extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"])
+    )]
+    pub flows: Vec<Flow>,
+    /// Steps done once per run, before the start. What they capture is ${setup.NAME} for all users. One that fails ends the run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 50), extend("x-kubernetes-list-type" = "atomic"))]
+    pub setup: Vec<Step>,
+    /// Steps done once per run, at given times: at the start of a window, or so long after the start.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 50), extend("x-kubernetes-list-type" = "atomic"))]
+    pub timeline: Vec<Call>,
+    /// Steps done once per run, after the load, even of a run that was stopped.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 50), extend("x-kubernetes-list-type" = "atomic"))]
+    pub teardown: Vec<Step>,
     /// The conditions that decide the verdict. They merge by name with those of the profile; the ones here win.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(

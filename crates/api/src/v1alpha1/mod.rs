@@ -2,6 +2,8 @@
 //!
 //! Optional fields have no schema default (a default would change stored specs when it changes); `lower` fills them in.
 
+mod action;
+mod data;
 mod load_test;
 mod outputs;
 pub(crate) mod patterns;
@@ -12,11 +14,16 @@ mod run;
 mod scenario;
 mod slo;
 mod status;
+mod step;
 mod summary;
 mod target;
 mod vars;
 mod workers;
 
+pub use action::{
+    AwaitClose, Close, Expect, Hold, Http, OnTimeout, Ping, Poll, Receive, SocketAction, Sse, WebSocket,
+};
+pub use data::{Data, DataFormat, OnEnd, Pick};
 pub use load_test::{LoadTest, LoadTestSpec};
 pub use outputs::{Otlp, PrometheusServer, Results, Telemetry, Traces, VolumeClaim};
 pub use policy::{
@@ -27,14 +34,15 @@ pub use profile::{
     LoadProfileSpec, Preset, Profile, ProfileKind, ProfileRef, Shape, Stage,
 };
 pub use run::{LoadTestRun, LoadTestRunSpec, Overrides, TargetOverride, TestRef, WorkersOverride};
-pub use scenario::{Expect, Http, Scenario, Step, Task, Wait};
+pub use scenario::{Call, Flow, Scenario, ScenarioProfile, Task};
 pub use slo::{
-    Abort, Aggregate, ErrorRate, Latency, OnNoData, Population, PrometheusQuery, QueryRange, RelativeTo,
+    Abort, Aggregate, CheckRate, Count, ErrorRate, Latency, MetricRate, OnNoData, Population, PrometheusQuery, QueryRange, RelativeTo,
     Severity, Slo, StatusRate, Throughput, TimeoutRate,
 };
 pub use status::{
     Delivery, HistoryEntry, LoadTestRunStatus, LoadTestStatus, Phase, RunResults, Span, Verdict, WorkerCounts,
 };
+pub use step::{Cap, Expressions, Measure, OnFailure, Repeat, Retry, Step, Wait};
 pub use summary::{SloOutcome, SloStatus, Summary, Total};
 pub use target::{
     CertificateAuthority, ClientCertificate, Connections, ConnectionsPer, HttpVersion, NameRef, Preflight,

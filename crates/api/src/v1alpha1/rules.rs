@@ -34,6 +34,20 @@ pub(super) fn words(schema: &mut schemars::Schema) {
     schema.remove("description");
 }
 
+/// The same schema without CEL rules: where so many values may stand that the rules would cost too much. `lower` checks the same.
+pub(super) fn without_rules(schema: &mut schemars::Schema) {
+    schema.remove("x-kubernetes-validations");
+}
+
+/// Schema of at most 32 expressions by name.
+pub(super) fn expressions(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({
+        "type": "object",
+        "maxProperties": 32,
+        "additionalProperties": {"type": "string", "minLength": 1, "maxLength": 4096}
+    })
+}
+
 /// Schema of at most 64 texts by name.
 pub(super) fn texts(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     schemars::json_schema!({

@@ -12,8 +12,11 @@ use crate::{GoDuration, LatencyBound, Rate, Share, Statistic, StatusMatch};
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = rules(&[(
-    "(has(self.disabled) && self.disabled) || [has(self.latency), has(self.errorRate), has(self.timeoutRate), has(self.statusRate), has(self.throughput), has(self.prometheus)].filter(x, x).size() == 1",
-    "an SLO has exactly one of latency, errorRate, timeoutRate, statusRate, throughput, prometheus (or disabled: true)",
+    "(has(self.disabled) && self.disabled) || [has(self.latency), has(self.errorRate), has(self.timeoutRate), has(self.statusRate), has(self.throughput), has(self.checkRate), has(self.rate), has(self.count), has(self.prometheus)].filter(x, x).size() == 1",
+    "an SLO has exactly one of latency, errorRate, timeoutRate, statusRate, throughput, checkRate, rate, count, prometheus (or disabled: true)",
+), (
+    "has(self.metric) ? !has(self.request) && (has(self.latency) || has(self.rate) || has(self.count)) : !(has(self.rate) || has(self.count))",
+    "latency, rate or count of a metric: rate and count need metric, and metric excludes request",
 ), (
     "!has(self.prometheus) || !(has(self.request) || has(self.window) || has(self.abort))",
     "request, window and abort do not apply to a prometheus query: write the scope into the query",
@@ -26,6 +29,11 @@ pub struct Slo {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 128))]
     pub request: Option<String>,
+    /// Judges this metric instead of requests: one of a step's metrics, or one that a poll, a WebSocket, a stream, retries or a
+    /// concurrency limit makes, such as "NAME duration".
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 160))]
+    pub metric: Option<String>,
     /// Only this window of the profile. Default: the duration without warmup and cooldown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 40))]
@@ -51,6 +59,15 @@ pub struct Slo {
     /// A bound on complete requests per second.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub throughput: Option<Throughput>,
+    /// A bound on the share of checks that held; failed captures and conditions that could not be computed count as checks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub check_rate: Option<CheckRate>,
+    /// A bound on the share of true of a rate, or of what ended well of a poll or session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate: Option<MetricRate>,
+    /// A bound on the sum of a counter, or on the number of samples of a rate or trend.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub count: Option<Count>,
     /// A bound on the result of a Prometheus query.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prometheus: Option<PrometheusQuery>,
@@ -185,6 +202,52 @@ pub struct Throughput {
     /// Upper bound; equality holds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at_most: Option<Rate>,
+}
+
+/// A bound on the share of checks that held.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CheckRate {
+    /// Lower bound, such as 99.9%; equality holds.
+    pub at_least: Share,
+    /// Only checks of this name. Default: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 128))]
+    pub check: Option<String>,
+}
+
+/// A bound on a share.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = rules(&[(
+    "has(self.atMost) || has(self.atLeast)",
+    "rate needs atLeast or atMost",
+)])))]
+pub struct MetricRate {
+    /// Lower bound, such as 95%; equality holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at_least: Option<Share>,
+    /// Upper bound; equality holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at_most: Option<Share>,
+}
+
+/// A bound on a number.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = rules(&[(
+    "has(self.atMost) || has(self.atLeast)",
+    "count needs atLeast or atMost",
+)])))]
+pub struct Count {
+    /// Lower bound; equality holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 1_000_000_000_000_000_i64))]
+    pub at_least: Option<u64>,
+    /// Upper bound; equality holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 1_000_000_000_000_000_i64))]
+    pub at_most: Option<u64>,
 }
 
 /// A bound on the result of a Prometheus query.
