@@ -12,10 +12,10 @@ use std::time::{Duration, Instant};
 use plimsoll_engine::{Materials, prepare};
 use plimsoll_measure::{Layout, RATE_SECONDS, Window, WindowId};
 use plimsoll_plan::{
-    Connections, ConnectionsPer, Distribution, HttpVersion, Load, PLAN_VERSION, Plan, Preflight, Ramp, RunId,
-    Target,
+    Connections, ConnectionsPer, Distribution, HttpVersion, Load, LoadGroup, PLAN_VERSION, Plan, Preflight,
+    Ramp, RunId, Target,
 };
-use plimsoll_scenario::{Action, Body, HttpStep, Scenario, Step};
+use plimsoll_scenario::{Action, Body, HttpStep, Scenario, Script, Step, StepAction};
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -59,9 +59,9 @@ fn measure(ask: &Ask) -> Result<(), Box<dyn std::error::Error>> {
     let begun = Instant::now();
     let total = runtime.block_on(async {
         engine.preflight().await?;
-        let mut running = engine.launch(Instant::now());
+        let mut running = engine.launch(Instant::now(), None)?;
         running.finished().await;
-        Ok::<_, plimsoll_engine::Unreachable>(running.take().await)
+        Ok::<_, Box<dyn std::error::Error>>(running.take().await)
     })?;
     let wall = begun.elapsed();
     let (user, system) = {
@@ -124,6 +124,7 @@ fn plan(ask: &Ask) -> Plan {
         headers: vec![],
         body: Body::Empty,
         expect: vec![(200, 399)],
+        that: None,
         timeout: 30 * SECOND,
         redirects: 10,
     };
@@ -161,17 +162,17 @@ fn plan(ask: &Ask) -> Plan {
             headers: vec![],
         },
         vars: vec![],
-        load,
+        script: script(get),
+        loads: vec![LoadGroup {
+            load,
+            start: 0,
+            duration,
+            graceful_ramp_down: SECOND,
+            iterations: None,
+            scenarios: vec![0],
+        }],
         duration,
         graceful_stop: SECOND,
-        graceful_ramp_down: SECOND,
-        iterations: None,
-        scenarios: vec![Scenario {
-            name: "static".into(),
-            weight: 1,
-            wait: None,
-            action: Action::Steps(vec![Step::Http(Box::new(get))]),
-        }],
         layout: Layout {
             requests: vec!["GET /".into()],
             windows: vec![window],
@@ -179,4 +180,18 @@ fn plan(ask: &Ask) -> Plan {
             ..Layout::default()
         },
     }
+}
+
+fn script(get: HttpStep) -> Script {
+    let step = Step::new("hotpath", StepAction::Http(Box::new(get)));
+    let scenario = Scenario {
+        name: "static".into(),
+        weight: 1,
+        wait: None,
+        state: vec![],
+        on_start: vec![],
+        on_stop: vec![],
+        action: Action::Steps(vec![step]),
+    };
+    Script { scenarios: vec![scenario], ..Script::default() }
 }

@@ -1,24 +1,29 @@
-//! What the tasks of one core share: recorder, buffer, connections, limits of the run. Never leaves its thread.
-//! Made and driven by `thread.rs`; the load comes from `closed.rs` or `open.rs`.
+//! What the tasks of one core share: recorder, buffer, connections, places in tables. Never leaves its thread. Made and driven by
+//! `thread.rs`; the loads come from `closed.rs` and `open.rs`, the run's hooks from `hooks.rs`.
 
-use std::cell::{Cell, RefCell, RefMut};
-use std::pin::pin;
+use std::cell::{RefCell, RefMut};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use plimsoll_measure::Recorder;
-use plimsoll_scenario::{Bound, Origin};
+use plimsoll_measure::{ErrorClass, MetricId, Observation, Recorder, RequestId};
+use plimsoll_scenario::{Bound, Note, Origin, Rows};
 use tokio::sync::Notify;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, nanos};
 use crate::dial::{Destination, Dialer};
+use crate::limit::Limits;
 use crate::pool::Pool;
+use crate::redact::Redact;
 use crate::skew::FirstSent;
+use crate::stream::Spares;
+use crate::trace::{TraceEvent, Tracer};
 
 /// Bytes read at once. One per core: a user that waits for a response holds no buffer.
 const BUFFER: usize = 64 * 1024;
 
-/// Iterations left to the worker, if the plan limits them; shared by its cores, touched once per iteration.
+/// Iterations left to the worker in one load, if the plan limits them; shared by its cores, touched once per iteration.
 #[derive(Debug)]
 pub(crate) struct Budget {
     left: AtomicU64,
@@ -41,7 +46,8 @@ impl Budget {
         }
     }
 
-    fn claim(&self) -> bool {
+    /// Takes one iteration; `false` if none is left.
+    pub(crate) fn claim(&self) -> bool {
         let claimed =
             self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
         if claimed == Ok(1) {
@@ -63,11 +69,12 @@ pub(crate) struct Parts {
     pub(crate) dialer: Dialer,
     pub(crate) pool: Pool,
     pub(crate) first: FirstSent,
-    pub(crate) budget: Option<Arc<Budget>>,
-    /// No request begins at or after this.
-    pub(crate) end: u64,
-    /// Whatever is in flight then is unfinished.
-    pub(crate) hard_end: u64,
+    pub(crate) limits: Limits,
+    pub(crate) rows: Rows,
+    pub(crate) redact: Arc<Redact>,
+    pub(crate) tracer: Option<Tracer>,
+    /// Its users are the run's setup, timeline and teardown.
+    pub(crate) hook: bool,
 }
 
 /// One core.
@@ -80,16 +87,18 @@ pub(crate) struct Core {
     pub(crate) origin: Origin,
     pub(crate) dialer: Dialer,
     pub(crate) pool: Pool,
-    pub(crate) budget: Option<Arc<Budget>>,
-    pub(crate) end: Cell<u64>,
-    pub(crate) hard_end: Cell<u64>,
-    /// Wakes the driver: the ends were moved, or the last lane became idle.
-    pub(crate) wake: Notify,
-    /// Wakes all pausing users: the run ends.
-    pub(crate) ending: Notify,
+    pub(crate) limits: Limits,
+    pub(crate) hook: bool,
+    pub(crate) tracer: Option<Tracer>,
+    /// Buffers for messages that are cut.
+    pub(crate) spares: Spares,
     first: FirstSent,
     recorder: RefCell<Recorder>,
     buffer: RefCell<Box<[u8]>>,
+    rows: RefCell<Rows>,
+    redact: Arc<Redact>,
+    /// Metrics whose failure to be computed was shown.
+    shown: RefCell<HashSet<u16>>,
 }
 
 impl Core {
@@ -102,14 +111,16 @@ impl Core {
             origin: parts.origin,
             dialer: parts.dialer,
             pool: parts.pool,
-            budget: parts.budget,
-            end: Cell::new(parts.end),
-            hard_end: Cell::new(parts.hard_end),
-            wake: Notify::new(),
-            ending: Notify::new(),
+            limits: parts.limits,
+            hook: parts.hook,
+            tracer: parts.tracer,
+            spares: Spares::default(),
             first: parts.first,
             recorder: RefCell::new(parts.recorder),
             buffer: RefCell::new(vec![0; BUFFER].into()),
+            rows: RefCell::new(parts.rows),
+            redact: parts.redact,
+            shown: RefCell::default(),
         }
     }
 
@@ -125,28 +136,20 @@ impl Core {
         self.buffer.borrow_mut()
     }
 
-    /// Whether no request may begin any more.
+    /// Where this core is in the tables of variables; borrowed for a call.
+    pub(crate) fn rows(&self) -> RefMut<'_, Rows> {
+        self.rows.borrow_mut()
+    }
+
+    /// Wall time in nanoseconds since 1970, as expressions see it.
+    pub(crate) fn epoch(&self) -> u64 {
+        SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, nanos)
+    }
+
+    /// A user of the closed model began so much later than planned; the first one counts for the worker's start skew.
     #[inline]
-    pub(crate) fn is_over(&self, now: u64) -> bool {
-        now >= self.end.get()
-    }
-
-    /// Ends the load now, and what is in flight after `grace`; never later than it would have ended.
-    pub(crate) fn stop(&self, grace: u64) {
-        let now = self.clock.now();
-        self.end.set(self.end.get().min(now));
-        self.hard_end.set(self.hard_end.get().min(now.saturating_add(grace)));
-        self.wake.notify_one();
-    }
-
-    /// Takes one iteration from the budget; `false` if none is left.
-    #[inline]
-    pub(crate) fn claim_iteration(&self) -> bool {
-        self.budget.as_ref().is_none_or(|budget| budget.claim())
-    }
-
-    pub(crate) fn is_spent(&self) -> bool {
-        self.budget.as_ref().is_some_and(|budget| budget.is_spent())
+    pub(crate) fn user_began(&self, late: u64) {
+        self.first.user_began(late);
     }
 
     /// Notes the first request of this core for the worker's start skew.
@@ -155,19 +158,61 @@ impl Core {
         self.first.note(sent, intended);
     }
 
-    /// Does nothing until `until`, or until the run ends, or until `cut` holds when something ended. Returns the time.
-    pub(crate) async fn pause(&self, until: u64, cut: impl Fn() -> bool) -> u64 {
-        let mut sleep = pin!(tokio::time::sleep_until(self.clock.instant(until).into()));
-        loop {
-            let ending = self.ending.notified();
-            let now = self.clock.now();
-            if now >= until || self.is_over(now) || cut() {
-                return now;
+    /// Records what was noted of a response, or of whatever else began at `at`.
+    pub(crate) fn note(&self, at: u64, note: Note<'_>) {
+        if let Some(tracer) = &self.tracer {
+            tracer.note(&note);
+        }
+        let (metric, what) = match note {
+            Note::Check { metric, passed, why } => {
+                if let Some(why) = why {
+                    self.show(metric, why);
+                }
+                (metric, Observation::Good(passed))
             }
-            tokio::select! {
-                () = sleep.as_mut() => {}
-                () = ending => {}
+            Note::Fault { metric, message } => {
+                self.show(metric, message);
+                (metric, Observation::Good(false))
             }
+            Note::Counter { metric, amount } => (metric, Observation::Add(amount)),
+            Note::Rate { metric, good } => (metric, Observation::Good(good)),
+            Note::Trend { metric, nanos } => (metric, Observation::Done(nanos)),
+            Note::Captured { .. } => return,
+        };
+        self.observe(metric, at, what);
+    }
+
+    /// The first time that something cannot be computed is shown with its reason; all of them are counted.
+    #[cold]
+    fn show(&self, metric: u16, message: String) {
+        if self.shown.borrow_mut().insert(metric) {
+            tracing::warn!("{}; further ones are only counted", self.redact.text(message));
+        }
+    }
+
+    /// Records an observation of something that began at `at`.
+    #[inline]
+    pub(crate) fn observe(&self, metric: u16, at: u64, what: Observation) {
+        self.recorder().observe(MetricId(metric), at, self.hook, what);
+    }
+
+    /// Counts the cause of a failed request that was intended at `at`.
+    pub(crate) fn failed(
+        &self,
+        request: RequestId,
+        at: u64,
+        class: ErrorClass,
+        status: Option<u16>,
+        example: impl FnOnce() -> String,
+    ) {
+        self.recorder().failed(request, at, class, status, || self.redact.text(example()));
+    }
+
+    /// Tells whoever traces what happens; costs a look when nobody does.
+    #[inline]
+    pub(crate) fn trace(&self, event: impl FnOnce(&Tracer) -> TraceEvent) {
+        if let Some(tracer) = &self.tracer {
+            tracer.send(event(tracer));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Opens one connection: name, TCP, TLS, each timed. Used by `pool.rs` for requests and by `preflight.rs` before the start.
+//! Opens one connection: name, TCP, TLS, each timed. Used by `pool.rs` for requests and sessions, by `preflight.rs` before the start.
 
 use std::cell::Cell;
 use std::io;
@@ -14,6 +14,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use crate::clock::nanos;
+use crate::fault::Fault;
 use crate::io::Io;
 use crate::resolve::{Addresses, Resolver};
 
@@ -87,11 +88,19 @@ impl DialError {
     }
 }
 
+impl From<DialError> for Fault {
+    fn from(error: DialError) -> Self {
+        Self::told(error.class(), error)
+    }
+}
+
 /// Opens connections of one core.
 #[derive(Debug)]
 pub(crate) struct Dialer {
     resolver: Resolver,
     tls: Arc<ClientConfig>,
+    /// The same for connections on which only HTTP/1.1 will do.
+    http1: Arc<ClientConfig>,
     /// Successive connections begin at successive addresses, so that all endpoints behind a name get their share.
     turn: Cell<usize>,
 }
@@ -99,48 +108,67 @@ pub(crate) struct Dialer {
 impl Dialer {
     /// `turn` should differ from core to core.
     pub(crate) fn new(resolver: Resolver, tls: Arc<ClientConfig>, turn: usize) -> Self {
-        Self { resolver, tls, turn: Cell::new(turn) }
+        let mut http1 = ClientConfig::clone(&tls);
+        http1.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Self { resolver, tls, http1: Arc::new(http1), turn: Cell::new(turn) }
     }
 
     /// Opens a connection to the run's target, whose addresses may be remembered.
     pub(crate) async fn target(&self, to: &Destination) -> Result<Dialed, DialError> {
+        self.target_over(to, to.http).await
+    }
+
+    /// Opens a connection to the run's target on which HTTP/1.1 is spoken, whatever is spoken on others: only that can be upgraded.
+    pub(crate) async fn target_http1(&self, to: &Destination) -> Result<Dialed, DialError> {
+        self.target_over(to, HttpVersion::Http1).await
+    }
+
+    async fn target_over(&self, to: &Destination, http: HttpVersion) -> Result<Dialed, DialError> {
         if let Some(addresses) = self.resolver.known() {
-            return self.open(to, &addresses, 0).await;
+            return self.open(to, http, &addresses, 0).await;
         }
-        self.resolved(to, self.resolver.target(&to.host, to.port)).await
+        self.resolved(to, http, self.resolver.target(&to.host, to.port)).await
     }
 
     /// Opens a connection to another host, where a redirect leads.
     pub(crate) async fn elsewhere(&self, to: &Destination) -> Result<Dialed, DialError> {
-        self.resolved(to, self.resolver.lookup(&to.host, to.port)).await
+        self.resolved(to, to.http, self.resolver.lookup(&to.host, to.port)).await
     }
 
     async fn resolved(
         &self,
         to: &Destination,
+        http: HttpVersion,
         lookup: impl Future<Output = Result<Addresses, String>>,
     ) -> Result<Dialed, DialError> {
         let begun = Instant::now();
         let addresses = lookup.await.map_err(|cause| DialError::Dns { host: to.host.clone(), cause })?;
         // A literal address is no name: nothing was resolved.
         let literal = to.host.parse::<IpAddr>().is_ok();
-        self.open(to, &addresses, if literal { 0 } else { nanos(begun.elapsed()).max(1) }).await
+        self.open(to, http, &addresses, if literal { 0 } else { nanos(begun.elapsed()).max(1) }).await
     }
 
-    async fn open(&self, to: &Destination, addresses: &[SocketAddr], dns: u64) -> Result<Dialed, DialError> {
+    async fn open(
+        &self,
+        to: &Destination,
+        http: HttpVersion,
+        addresses: &[SocketAddr],
+        dns: u64,
+    ) -> Result<Dialed, DialError> {
         let mut split = Split { dns, ..Split::default() };
         let connecting = Instant::now();
         let (stream, address) = self.connect(addresses).await?;
         split.connect = nanos(connecting.elapsed()).max(1);
         let Some(name) = &to.server_name else {
-            return Ok(Dialed { io: Io::Plain(stream), h2: to.http == HttpVersion::Http2, split });
+            return Ok(Dialed { io: Io::Plain(stream), h2: http == HttpVersion::Http2, split });
         };
         let shaking = Instant::now();
-        let stream = TlsConnector::from(Arc::clone(&self.tls)).connect(name.clone(), stream).await;
+        let config = if http == HttpVersion::Http1 { &self.http1 } else { &self.tls };
+        let stream = TlsConnector::from(Arc::clone(config)).connect(name.clone(), stream).await;
         let stream = stream.map_err(|cause| DialError::Tls { address, cause })?;
         split.tls = nanos(shaking.elapsed()).max(1);
         let h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-        if to.http == HttpVersion::Http2 && !h2 {
+        if http == HttpVersion::Http2 && !h2 {
             return Err(DialError::NoHttp2 { host: to.host.clone() });
         }
         Ok(Dialed { io: Io::Tls(Box::new(stream)), h2, split })

@@ -1,9 +1,23 @@
 //! One request from its intended start to its sample: what is known so far, and the promise that it is recorded exactly once,
-//! even if its user is dropped in the middle. Filled by `h1/` and `h2.rs`, ended by `request.rs`.
+//! even if its user is dropped in the middle. Filled by `h1/` and `h2.rs`, ended by `request.rs`, `ws/` and `sse/`.
 
 use plimsoll_measure::{End, ErrorClass, RequestId, Sample, Split};
 
 use crate::core::Core;
+use crate::fault::Fault;
+
+/// How a request ended, for its user.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ended {
+    /// Its intended start: what is observed of it belongs to the window of this moment.
+    pub(crate) at: u64,
+    /// Status of a complete response; 0 without.
+    pub(crate) status: u16,
+    /// Nanoseconds from the intended start.
+    pub(crate) latency: u64,
+    /// Why it failed, if it did.
+    pub(crate) error: Option<ErrorClass>,
+}
 
 /// A request under way. All times are nanoseconds since the start of the run.
 #[derive(Debug)]
@@ -13,6 +27,8 @@ pub(crate) struct Flight<'c> {
     intended: u64,
     /// The open model's schedule set `intended`; otherwise the request was begun when its user came to it.
     scheduled: bool,
+    /// It repeats one that failed.
+    retry: bool,
     /// Somebody began it: from then on it is delivered, whatever the target makes of it.
     tried: bool,
     /// First byte handed to the kernel.
@@ -29,10 +45,14 @@ pub(crate) struct Flight<'c> {
 }
 
 impl<'c> Flight<'c> {
-    /// A request that its user begins now; it counts as asked for.
-    pub(crate) fn begun(core: &'c Core, request: RequestId, now: u64) -> Self {
-        core.recorder().asked(now, false);
-        Self::new(core, request, now, false)
+    /// A request that its user begins now; it counts as asked for, but not if it is one of the run's hooks.
+    pub(crate) fn begun(core: &'c Core, request: RequestId, now: u64, retry: bool) -> Self {
+        if !core.hook {
+            core.recorder().asked(now, false);
+        }
+        let mut flight = Self::new(core, request, now, false);
+        flight.retry = retry;
+        flight
     }
 
     /// A request that the schedule asked for at `intended`, and that was counted as asked for then.
@@ -46,6 +66,7 @@ impl<'c> Flight<'c> {
             request,
             intended,
             scheduled,
+            retry: false,
             tried: !scheduled,
             sent: None,
             written: 0,
@@ -61,6 +82,11 @@ impl<'c> Flight<'c> {
     #[inline]
     pub(crate) fn tried(&mut self) {
         self.tried = true;
+    }
+
+    /// Its intended start.
+    pub(crate) fn intended(&self) -> u64 {
+        self.intended
     }
 
     pub(crate) fn core(&self) -> &'c Core {
@@ -113,17 +139,38 @@ impl<'c> Flight<'c> {
         self.answered
     }
 
-    /// The request failed with this class, before or after it was sent.
-    pub(crate) fn fail(self, class: ErrorClass) {
-        let now = self.core.clock.now();
-        let end = if self.is_sent() { End::Incomplete(class) } else { End::NotSent(class) };
-        self.end(end, now);
+    /// Nanoseconds from the intended start to a moment.
+    pub(crate) fn latency(&self, now: u64) -> u64 {
+        now.saturating_sub(self.intended)
     }
 
-    /// Records the request as ended at `now`.
+    /// The request failed without a complete response, before or after it was sent.
+    pub(crate) fn fail(self, fault: Fault) -> Ended {
+        let now = self.core.clock.now();
+        let Fault { class, cause } = fault;
+        self.core.failed(self.request, self.intended, class, None, || cause.into_owned());
+        let end = if self.is_sent() { End::Incomplete(class) } else { End::NotSent(class) };
+        self.end(end, now)
+    }
+
+    /// There is a complete response, and the request has failed all the same.
+    pub(crate) fn refused(
+        self,
+        class: ErrorClass,
+        status: u16,
+        now: u64,
+        example: impl FnOnce() -> String,
+    ) -> Ended {
+        self.core.failed(self.request, self.intended, class, Some(status), example);
+        self.end(End::Complete { status, error: Some(class) }, now)
+    }
+
+    /// Records the request as ended at `now`. One that failed is to be ended by [`Self::fail`] or [`Self::refused`].
     #[inline]
-    pub(crate) fn end(mut self, end: End, now: u64) {
+    pub(crate) fn end(mut self, end: End, now: u64) -> Ended {
         self.record(end, now);
+        let latency = self.latency(now);
+        Ended { at: self.intended, status: end.status().unwrap_or(0), latency, error: end.error() }
     }
 
     fn record(&mut self, end: End, now: u64) {
@@ -140,15 +187,15 @@ impl<'c> Flight<'c> {
         self.core.recorder().record(&Sample {
             request: self.request,
             intended: self.intended,
-            latency: now.saturating_sub(self.intended),
+            latency: self.latency(now),
             service: self.sent.map_or(0, |sent| now.saturating_sub(sent)),
             lateness,
             split: self.split,
             received: self.received,
             end,
             scheduled: self.scheduled,
-            retry: false,
-            hook: false,
+            retry: self.retry,
+            hook: self.core.hook,
         });
     }
 }
@@ -156,13 +203,24 @@ impl<'c> Flight<'c> {
 impl Drop for Flight<'_> {
     /// Whoever gives up a flight, gives it up unfinished; one that was tried and not sent still had no connection.
     fn drop(&mut self) {
-        if !self.recorded {
-            let end = match (self.is_sent(), self.tried) {
-                (true, _) => End::Unfinished,
-                (false, true) => End::NotSent(ErrorClass::Connect),
-                (false, false) => End::Unsent,
-            };
-            self.record(end, self.core.clock.now());
+        if self.recorded {
+            return;
         }
+        let (end, class, cause) = match (self.is_sent(), self.tried) {
+            (true, _) => {
+                let cause = "the response was not complete when the time to finish was over";
+                (End::Unfinished, ErrorClass::Timeout, cause)
+            }
+            (false, true) => {
+                let cause = "there was no connection when the time to finish was over";
+                (End::NotSent(ErrorClass::Connect), ErrorClass::Connect, cause)
+            }
+            (false, false) => {
+                let cause = "never begun: as many as maxInFlight allows were under way until the end";
+                (End::Unsent, ErrorClass::Timeout, cause)
+            }
+        };
+        self.core.failed(self.request, self.intended, class, None, || cause.to_owned());
+        self.record(end, self.core.clock.now());
     }
 }

@@ -12,9 +12,11 @@ use http::{HeaderName, HeaderValue, Request, Response, Uri};
 use plimsoll_measure::ErrorClass;
 use plimsoll_scenario::Parts;
 
+use crate::fault::Fault;
 use crate::flight::Flight;
-use crate::h1::{Broken, Expecting, Head};
+use crate::h1::{Broken, Expecting, Head, Headers};
 use crate::io::Io;
+use crate::keep::Keep;
 
 /// Large enough that flow control never slows a response that is being drained.
 const STREAM_WINDOW: u32 = 4 << 20;
@@ -62,15 +64,33 @@ impl H2 {
     }
 }
 
-/// Sends a request on a stream of its own and drains the response. Returns the head and the time of its end.
+/// Sends a request on a stream of its own and reads the response to its end; of the body is kept what `keep` asks for. Returns the
+/// head and the time of the end.
 pub(crate) async fn exchange(
     connection: &H2,
     parts: &Parts<'_>,
     expecting: Expecting,
+    keep: &mut Keep<'_>,
     flight: &mut Flight<'_>,
 ) -> Result<(Head, u64), Broken> {
+    let response = send(connection, parts, flight).await?;
+    let head = head_of(&response, expecting);
+    read(connection, head.status, response.into_body(), keep, flight).await?;
+    Ok((head, flight.core().clock.now()))
+}
+
+/// Sends a request on a stream of its own; returns when the head of the response is there.
+pub(crate) async fn send(
+    connection: &H2,
+    parts: &Parts<'_>,
+    flight: &mut Flight<'_>,
+) -> Result<Response<RecvStream>, Broken> {
+    const UNFIT: Fault = Fault::new(
+        ErrorClass::Protocol,
+        "the request cannot be said in HTTP/2: its method, path or a header",
+    );
     let core = flight.core();
-    let request = request(parts).ok_or(Broken::Lost(ErrorClass::Protocol))?;
+    let request = request(parts).ok_or(Broken::Lost(UNFIT))?;
     let Ok(mut send) = connection.send.clone().ready().await else {
         connection.retire();
         return Err(Broken::Unsent);
@@ -95,9 +115,7 @@ pub(crate) async fn exchange(
     .await;
     let response = response.map_err(|error| lost(connection, &error))?;
     flight.read(|| core.clock.now(), 0);
-    let head = head_of(&response, expecting);
-    drain(response.into_body(), flight).await.map_err(|error| lost(connection, &error))?;
-    Ok((head, core.clock.now()))
+    Ok(response)
 }
 
 fn request(parts: &Parts<'_>) -> Option<Request<()>> {
@@ -137,23 +155,39 @@ fn head_of(response: &Response<RecvStream>, expecting: Expecting) -> Head {
     } else {
         None
     };
-    Head { status: response.status().as_u16(), keep_alive: true, location }
+    let headers = if expecting.headers { headers_of(response.headers()) } else { Headers::new() };
+    Head { status: response.status().as_u16(), keep_alive: true, location, headers }
 }
 
-async fn drain(mut body: RecvStream, flight: &mut Flight<'_>) -> Result<(), h2::Error> {
+/// Header lines in the form that HTTP/1.1 gives them.
+pub(crate) fn headers_of(headers: &http::HeaderMap) -> Headers {
+    let kept = |(name, value): (&HeaderName, &HeaderValue)| {
+        (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
+    };
+    headers.iter().map(kept).collect()
+}
+
+async fn read(
+    connection: &H2,
+    status: u16,
+    mut body: RecvStream,
+    keep: &mut Keep<'_>,
+    flight: &mut Flight<'_>,
+) -> Result<(), Broken> {
     while let Some(piece) = body.data().await {
-        let piece = piece?;
+        let piece = piece.map_err(|error| lost(connection, &error))?;
         flight.read(|| 0, piece.len());
-        body.flow_control().release_capacity(piece.len())?;
+        keep.take(status, &piece).map_err(Broken::Lost)?;
+        body.flow_control().release_capacity(piece.len()).map_err(|error| lost(connection, &error))?;
     }
     Ok(())
 }
 
 /// A breach found here is the protocol's; a stream or connection that the peer or the network ended is a reset.
-fn lost(connection: &H2, error: &h2::Error) -> Broken {
+pub(crate) fn lost(connection: &H2, error: &h2::Error) -> Broken {
     if error.is_io() || error.is_go_away() {
         connection.retire();
     }
     let class = if error.is_library() { ErrorClass::Protocol } else { ErrorClass::Reset };
-    Broken::Lost(class)
+    Broken::Lost(Fault::told(class, error))
 }

@@ -1,52 +1,49 @@
-//! One iteration of a virtual user: its steps in order. The users of `closed.rs` repeat it, the lanes of `open.rs` run one per
-//! arrival; a step's request is in `request.rs`.
-//!
-//! No request begins at or after the end of the run: an iteration under way stops there, between two steps. Only the first
-//! request of an arrival that was due before the end still goes out.
+//! One iteration of a virtual user, or all that an arrival does. The users of `closed.rs` repeat it, the lanes of `open.rs` run one
+//! per arrival; the steps are in `steps.rs`.
 
-use plimsoll_measure::RequestId;
-use plimsoll_scenario::{CompiledScenario, CompiledStep};
+use plimsoll_scenario::{CompiledAction, CompiledScenario, CompiledStep};
 
 use crate::core::Core;
-use crate::flight::Flight;
-use crate::request::{Lane, perform};
+use crate::lane::Lane;
+use crate::steps::{Then, run};
+use crate::trace::{Part, TraceEvent};
 
-/// Runs an iteration; `due` is when the schedule asked for its first request, if a schedule did.
-pub(crate) async fn iterate(core: &Core, lane: &mut Lane, scenario: &CompiledScenario, mut due: Option<u64>) {
-    let steps = scenario.action.iteration(&mut lane.rng);
-    for step in steps {
-        match step {
-            CompiledStep::Http(http) => {
-                let now = core.clock.now();
-                let request = RequestId(http.request);
-                let flight = match due.take() {
-                    Some(intended) => Flight::scheduled(core, request, intended),
-                    None if core.is_over(now) => break,
-                    None => Flight::begun(core, request, now),
-                };
-                perform(core, lane, http, flight, now).await;
-            }
-            CompiledStep::Pause(wait) => {
-                let length = wait.draw(&mut lane.rng);
-                let until = due.unwrap_or_else(|| core.clock.now()).saturating_add(length);
-                due = due.map(|at| at.saturating_add(length));
-                core.pause(until, || false).await;
-                if core.is_over(core.clock.now()) {
-                    break;
-                }
-            }
-        }
-    }
-    if let (Some(intended), Some(request)) = (due, first_request(steps)) {
-        // It paused to the end of the run before its first request.
-        drop(Flight::scheduled(core, request, intended));
-    }
+/// The steps of the next iteration; draws the task.
+#[inline]
+pub(crate) fn steps_of<'s>(
+    core: &Core,
+    lane: &mut Lane,
+    scenario: &'s CompiledScenario,
+) -> &'s [CompiledStep] {
+    // Only a task's condition sees the time.
+    let (epoch, at) = match &scenario.action {
+        CompiledAction::Steps(steps) => return steps,
+        CompiledAction::Tasks(_) => (core.epoch(), core.clock.now()),
+    };
+    let shared = &core.bound.shared;
+    scenario.action.iteration(shared, &mut lane.memory, epoch, &mut |note| core.note(at, note))
 }
 
-/// The request by which an arrival is counted.
-pub(crate) fn first_request(steps: &[CompiledStep]) -> Option<RequestId> {
-    steps.iter().find_map(|step| match step {
-        CompiledStep::Http(http) => Some(RequestId(http.request)),
-        CompiledStep::Pause(_) => None,
-    })
+/// Does an iteration; says what its steps were, too.
+#[inline]
+pub(crate) async fn iterate<'s>(
+    core: &Core,
+    lane: &mut Lane,
+    scenario: &'s CompiledScenario,
+) -> (Then, &'s [CompiledStep]) {
+    core.trace(|_| TraceEvent::Part(Part::Iteration(lane.memory.iteration)));
+    let steps = steps_of(core, lane, scenario);
+    if steps.is_empty() {
+        let why = || "`when` of the task that was drawn is false".to_owned();
+        core.trace(|_| TraceEvent::Skipped { at: scenario.name.clone(), why: why() });
+    }
+    (run(core, lane, steps).await, steps)
+}
+
+/// Begins a user's life: its first rows of the tables, and its state. `false`: the data are used up.
+pub(crate) fn is_born(core: &Core, lane: &mut Lane, scenario: &CompiledScenario) -> bool {
+    let at = core.clock.now();
+    let epoch = if scenario.state.is_empty() { 0 } else { core.epoch() };
+    let (shared, rows) = (&core.bound.shared, &mut *core.rows());
+    lane.memory.begin_life(scenario, shared, rows, epoch, &mut |note| core.note(at, note))
 }

@@ -1,5 +1,5 @@
-//! The open model on one core: arrivals are begun when they are due, whatever the target does.
-//! The schedule comes from `plimsoll_plan::Share::arrivals`, an iteration is in `iteration.rs`.
+//! The open model on one core: the arrivals of one load are begun when they are due, whatever the target does.
+//! The schedule comes from `plimsoll_plan::GroupShare::arrivals`, what an arrival does is in `iteration.rs`.
 //!
 //! An arrival runs in a lane; there are as many as were ever in flight at once, at most `maxInFlight`. While all are taken,
 //! arrivals wait. That queue needs no memory: the schedule is computed twice, once by the pacer that counts what is due, once,
@@ -9,18 +9,21 @@ use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::iter::Peekable;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Poll, Waker};
 
 use plimsoll_plan::{Arrival, Arrivals};
-use plimsoll_scenario::{CompiledScenario, Rng, Stream};
+use plimsoll_scenario::{CompiledScenario, CompiledStep, Memory, Rng, Stream};
 use tokio::task::JoinSet;
 
 use crate::clock::Timer;
 use crate::closed::report;
 use crate::core::Core;
 use crate::flight::Flight;
-use crate::iteration::{first_request, iterate};
-use crate::request::Lane;
+use crate::iteration::{is_born, iterate, steps_of};
+use crate::lane::Lane;
+use crate::span::Span;
+use crate::steps::{Then, first_request};
 
 /// The load of one core.
 #[derive(Debug)]
@@ -28,8 +31,8 @@ pub(crate) struct Open {
     pub(crate) arrivals: Arrivals,
     /// Most arrivals in flight.
     pub(crate) max_in_flight: usize,
-    /// Arrivals of the whole run, if they are limited.
-    pub(crate) iterations: Option<u64>,
+    /// Number of the first arrival that is not made any more, if they are limited.
+    pub(crate) limited: Option<u64>,
     /// A connection serves one arrival only.
     pub(crate) own_connections: bool,
 }
@@ -92,7 +95,7 @@ impl Desk {
 }
 
 /// Begins arrivals as they fall due until the end of the load, and waits for those in flight while they have time.
-pub(crate) async fn drive(core: &Rc<Core>, timer: &Timer, open: Open) {
+pub(crate) async fn drive(core: &Rc<Core>, timer: &Timer, span: &Rc<Span>, open: Open) {
     let desk = Rc::new(Desk {
         serving: RefCell::new(open.arrivals.clone()),
         due: Cell::new(0),
@@ -103,40 +106,46 @@ pub(crate) async fn drive(core: &Rc<Core>, timer: &Timer, open: Open) {
     });
     let mut lanes = JoinSet::new();
     let mut schedule = open.arrivals.peekable();
-    let limited = open.iterations.unwrap_or(u64::MAX);
+    let limited = open.limited.unwrap_or(u64::MAX);
     loop {
-        let next = count_due(core, &desk, &mut schedule, limited);
-        begin(core, &desk, &mut lanes, open.max_in_flight);
+        let next = count_due(core, span, &desk, &mut schedule, limited);
+        begin(core, span, &desk, &mut lanes, open.max_in_flight);
         let exhausted = next.is_none() && desk.served.get() == desk.due.get() && desk.is_quiet();
-        if core.is_over(core.clock.now()) || exhausted {
+        if span.is_over(core.clock.now()) || exhausted {
             break;
         }
-        wait(core, timer, next.unwrap_or(u64::MAX).min(core.end.get()), &mut lanes).await;
+        wait(core, timer, span, next.unwrap_or(u64::MAX).min(span.end.get()), &mut lanes).await;
     }
     // What fell due in the last moment still goes out if there is room for it.
-    count_due(core, &desk, &mut schedule, limited);
-    begin(core, &desk, &mut lanes, open.max_in_flight);
-    core.ending.notify_waiters();
+    count_due(core, span, &desk, &mut schedule, limited);
+    begin(core, span, &desk, &mut lanes, open.max_in_flight);
+    span.ending.notify_waiters();
     while let Some(arrival) = desk.next() {
-        record_unsent(core, arrival);
+        record_unsent(core, span, arrival);
     }
-    while !desk.is_quiet() && core.clock.now() < core.hard_end.get() {
-        wait(core, timer, core.hard_end.get(), &mut lanes).await;
+    while !desk.is_quiet() && core.clock.now() < span.hard_end.get() {
+        wait(core, timer, span, span.hard_end.get(), &mut lanes).await;
     }
     lanes.shutdown().await;
     // A lane that was stopped before it could begin its arrival.
     for place in desk.lanes.borrow().iter() {
         if let Some(arrival) = place.arrival.take() {
-            record_unsent(core, arrival);
+            record_unsent(core, span, arrival);
         }
     }
 }
 
 /// Counts what is due by now and says when the next arrival will be.
-fn count_due(core: &Core, desk: &Desk, schedule: &mut Peekable<Arrivals>, limited: u64) -> Option<u64> {
+fn count_due(
+    core: &Core,
+    span: &Span,
+    desk: &Desk,
+    schedule: &mut Peekable<Arrivals>,
+    limited: u64,
+) -> Option<u64> {
     loop {
         let next = schedule.peek().filter(|arrival| arrival.number < limited).map(|arrival| arrival.at)?;
-        if next >= core.end.get() {
+        if next >= span.end.get() {
             return None;
         }
         if !core.clock.has_reached(next) {
@@ -149,7 +158,7 @@ fn count_due(core: &Core, desk: &Desk, schedule: &mut Peekable<Arrivals>, limite
 }
 
 /// Hands waiting arrivals to lanes while there is one free or one more allowed.
-fn begin(core: &Rc<Core>, desk: &Rc<Desk>, tasks: &mut JoinSet<()>, max_in_flight: usize) {
+fn begin(core: &Rc<Core>, span: &Rc<Span>, desk: &Rc<Desk>, tasks: &mut JoinSet<()>, max_in_flight: usize) {
     loop {
         let free = desk.idle.borrow_mut().pop();
         let count = desk.lanes.borrow().len();
@@ -168,39 +177,34 @@ fn begin(core: &Rc<Core>, desk: &Rc<Desk>, tasks: &mut JoinSet<()>, max_in_fligh
             let place = Rc::new(Place::default());
             place.give(arrival);
             desk.lanes.borrow_mut().push(Rc::clone(&place));
-            tasks.spawn_local(lane(Rc::clone(core), Rc::clone(desk), place, count));
+            tasks.spawn_local(lane(Rc::clone(core), Rc::clone(span), Rc::clone(desk), place, count));
         }
     }
 }
 
-async fn wait(core: &Core, timer: &Timer, until: u64, lanes: &mut JoinSet<()>) {
+async fn wait(core: &Core, timer: &Timer, span: &Span, until: u64, lanes: &mut JoinSet<()>) {
     tokio::select! {
         biased;
         () = timer.sleep_until(core.clock.instant(until)) => {}
-        () = core.wake.notified() => {}
+        () = span.wake.notified() => {}
         Some(joined) = lanes.join_next() => report(joined),
     }
 }
 
-/// Serves arrivals one after the other; ends only with the run.
-async fn lane(core: Rc<Core>, desk: Rc<Desk>, place: Rc<Place>, index: usize) {
-    let bound = core.bound.clone();
-    let mut lane = Lane::new(Rng::new(core.seed, Stream::Member, 0));
+/// Serves arrivals one after the other; ends only with the load.
+async fn lane(core: Rc<Core>, span: Rc<Span>, desk: Rc<Desk>, place: Rc<Place>, index: usize) {
+    let mut lane = new_lane(&core, &span);
     let mut waiting = None;
     loop {
         let arrival = match waiting.take() {
             Some(arrival) => arrival,
             None => place.wait().await,
         };
-        if let Some(scenario) = bound.scenarios.get(arrival.scenario) {
-            lane.rng = Rng::new(core.seed, Stream::Member, arrival.number);
-            iterate(&core, &mut lane, scenario, Some(arrival.at)).await;
-            core.recorder().health().iterations += 1;
-        }
+        serve(&core, &mut lane, arrival).await;
         if desk.own_connections {
             lane.link = None;
         }
-        let over = core.is_over(core.clock.now());
+        let over = span.is_over(core.clock.now());
         waiting = if over { None } else { desk.next() };
         if waiting.is_some() {
             tokio::task::coop::consume_budget().await;
@@ -208,18 +212,48 @@ async fn lane(core: Rc<Core>, desk: Rc<Desk>, place: Rc<Place>, index: usize) {
             desk.idle.borrow_mut().push(index);
             // The driver waits for quiet: at the end, and when the schedule is exhausted.
             if desk.is_quiet() {
-                core.wake.notify_one();
+                span.wake.notify_one();
             }
         }
     }
 }
 
-/// Due within the run, but nobody was free to begin it.
-fn record_unsent(core: &Core, arrival: Arrival) {
-    let scenario: Option<&CompiledScenario> = core.bound.scenarios.get(arrival.scenario);
-    let mut rng = Rng::new(core.seed, Stream::Member, arrival.number);
-    let request = scenario.and_then(|scenario| first_request(scenario.action.iteration(&mut rng)));
-    if let Some(request) = request {
-        drop(Flight::scheduled(core, request, arrival.at));
+fn new_lane(core: &Core, span: &Rc<Span>) -> Lane {
+    let memory = Memory::new(&Arc::default(), Rng::new(core.seed, Stream::Member, 0), 0);
+    Lane::new(memory, Rc::clone(span), u64::MAX)
+}
+
+/// One arrival: a user of its own, with one iteration.
+async fn serve(core: &Core, lane: &mut Lane, arrival: Arrival) {
+    let Some(scenario) = core.bound.scenarios.get(arrival.scenario) else { return };
+    renew(core, lane, scenario, &arrival);
+    lane.due = Some(arrival.at);
+    let begins =
+        is_born(core, lane, scenario) && lane.memory.begin_iteration(&core.bound.shared, &mut core.rows());
+    let (then, steps) = if begins { iterate(core, lane, scenario).await } else { (Then::Next, &[][..]) };
+    core.recorder().health().iterations += u64::from(begins);
+    // It made no request. One that came to the end of the load before its first is as undone as one that was not begun.
+    if let Some(due) = lane.due.take() {
+        if then == Then::Over { unsent(core, steps, due) } else { core.recorder().served(due) }
+    }
+}
+
+fn renew(core: &Core, lane: &mut Lane, scenario: &CompiledScenario, arrival: &Arrival) {
+    let rng = Rng::new(core.seed, Stream::Member, arrival.number);
+    lane.memory.renew(&scenario.slots, rng, arrival.number);
+}
+
+/// Due within the load, but nobody was free to begin it.
+fn record_unsent(core: &Core, span: &Rc<Span>, arrival: Arrival) {
+    let Some(scenario) = core.bound.scenarios.get(arrival.scenario) else { return };
+    let mut lane = new_lane(core, span);
+    renew(core, &mut lane, scenario, &arrival);
+    unsent(core, steps_of(core, &mut lane, scenario), arrival.at);
+}
+
+/// Records the first request of an arrival as never sent.
+fn unsent(core: &Core, steps: &[CompiledStep], due: u64) {
+    if let Some(request) = first_request(steps) {
+        drop(Flight::scheduled(core, request, due));
     }
 }

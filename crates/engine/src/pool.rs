@@ -71,6 +71,14 @@ impl Held {
     }
 }
 
+/// A connection for one session that ends with it; never shared, never given back.
+#[derive(Debug)]
+pub(crate) struct Fresh {
+    pub(crate) io: Io,
+    /// Leave to be open, if there is a limit; kept as long as the connection.
+    pub(crate) permit: Option<OwnedSemaphorePermit>,
+}
+
 /// One stream's place on a shared connection.
 #[derive(Debug)]
 pub(crate) struct Slot {
@@ -149,6 +157,28 @@ impl Pool {
             ConnectionsPer::Worker if self.speaks_h2.get() == Some(false) => self.take_pooled(flight).await,
             ConnectionsPer::Worker => Box::pin(self.take_shared(flight)).await,
         }
+    }
+
+    /// A connection of its own for a session over HTTP/1.1, be it upgraded or not. Where connections are limited, one that waits for
+    /// its user's next request, or for anybody's, makes room.
+    pub(crate) async fn fresh(
+        &self,
+        own: &mut Option<Box<Link>>,
+        flight: &mut Flight<'_>,
+    ) -> Result<Fresh, DialError> {
+        let core = flight.core();
+        if self.permits.is_some() {
+            drop(own.take());
+        }
+        let permit = self.permit().await;
+        if self.permits.is_some() {
+            drop(self.idle.borrow_mut().pop());
+        }
+        let dialed = core.dialer.target_http1(&core.destination).await;
+        let dialed = dialed.inspect_err(|error| count_failure(core, error))?;
+        core.recorder().health().connections += 1;
+        flight.opened(dialed.split);
+        Ok(Fresh { io: dialed.io, permit })
     }
 
     /// Returns a connection after a complete exchange.

@@ -1,57 +1,41 @@
-//! One step of a user: take a connection, exchange, judge, follow redirects, record. Connections are in `pool.rs`, bytes in
-//! `h1/` and `h2.rs`, the sample in `flight.rs`.
+//! One request of a user: take a connection, exchange, judge, follow redirects, record. Connections are in `pool.rs`, bytes in
+//! `h1/` and `h2.rs`, the sample in `flight.rs`; `steps.rs` says when. Where redirects lead is in `redirect.rs`.
 
-use std::time::Instant;
+use std::time::Duration;
 
-use plimsoll_measure::{End, ErrorClass, RequestId};
-use plimsoll_scenario::{CompiledHttp, Parts, RenderError, Rng};
-use rustls_pki_types::ServerName;
+use plimsoll_measure::{End, ErrorClass};
+use plimsoll_scenario::{CompiledHttp, Env, Memory, Needs, Parts, RenderError};
 
 use crate::core::Core;
-use crate::deadline::Deadline;
-use crate::dial::Destination;
-use crate::flight::Flight;
-use crate::h1::{self, Broken, Expecting, Head};
+use crate::fault::{Fault, excerpt};
+use crate::flight::{Ended, Flight};
+use crate::follow::{Redirected, follow};
+use crate::h1::{self, Broken, Expecting, Head, Headers};
 use crate::h2;
-use crate::pool::{Link, Wire, count_failure, speak_h2};
-use crate::redirect::Place;
+use crate::keep::Keep;
+use crate::lane::{Lane, env_at};
+use crate::pool::{Link, Wire};
+use crate::trace::TraceEvent;
 
 /// Connections that may turn out dead before a request is given up as reset.
 const ATTEMPTS: u32 = 3;
 
-/// What a user carries from request to request.
-#[derive(Debug)]
-pub(crate) struct Lane {
-    pub(crate) rng: Rng,
-    /// Its own connection, if users have one.
-    pub(crate) link: Option<Box<Link>>,
-    /// A request that varies is rendered here.
-    out: Vec<u8>,
-    deadline: Deadline,
-}
-
-impl Lane {
-    pub(crate) fn new(rng: Rng) -> Self {
-        Self { rng, link: None, out: Vec::new(), deadline: Deadline::default() }
-    }
-}
-
 /// What to send: rendered late, in the form that the connection speaks.
 #[derive(Clone, Copy, Debug)]
-enum Message<'m> {
+pub(crate) enum Message<'m> {
     Step(&'m CompiledHttp),
     Parts(&'m Parts<'m>),
 }
 
 impl Message<'_> {
-    fn h1<'a>(&'a self, out: &'a mut Vec<u8>, rng: &mut Rng) -> Result<&'a [u8], RenderError> {
+    pub(crate) fn h1<'a>(&'a self, out: &'a mut Vec<u8>, env: &mut Env<'_>) -> Result<&'a [u8], Fault> {
         match self {
             Self::Step(step) => {
                 if let Some(bytes) = step.as_static() {
                     return Ok(bytes);
                 }
                 out.clear();
-                step.render_h1(out, rng)?;
+                step.render_h1(out, env).map_err(|error| unmade(&error))?;
             }
             Self::Parts(parts) => {
                 out.clear();
@@ -62,191 +46,240 @@ impl Message<'_> {
     }
 }
 
-/// Makes the request of a step and records it, and each redirect that it follows. `limit` of time counts from `now`.
+/// Where and from what a request is rendered.
+pub(crate) struct Render<'l> {
+    pub(crate) out: &'l mut Vec<u8>,
+    pub(crate) memory: &'l mut Memory,
+    /// Wall time that its expressions see.
+    pub(crate) epoch: u64,
+}
+
+impl Render<'_> {
+    pub(crate) fn env<'a>(&'a mut self, core: &'a Core) -> (&'a mut Vec<u8>, Env<'a>) {
+        (self.out, env_at(core, self.memory, self.epoch))
+    }
+}
+
+/// Makes a request and records it, and each redirect that it follows. Its timeout counts from `now`. The response becomes the
+/// user's last one if `needs` asks for it.
 #[inline]
-pub(crate) async fn perform(core: &Core, lane: &mut Lane, step: &CompiledHttp, flight: Flight<'_>, now: u64) {
+pub(crate) async fn perform(
+    core: &Core,
+    lane: &mut Lane,
+    step: &CompiledHttp,
+    needs: Needs,
+    flight: Flight<'_>,
+    now: u64,
+) -> Ended {
     let mut flight = flight;
     flight.tried();
     let limit = core.clock.instant(now.saturating_add(step.timeout));
-    let expecting = Expecting { no_body: step.is_head(), location: step.redirects > 0 };
+    let expecting = Expecting {
+        no_body: step.is_head(),
+        location: step.redirects > 0,
+        upgrade: step.upgrades,
+        headers: needs.headers,
+    };
     // A redirect repeats the very choices of the request that it answers.
-    let choices = lane.rng.clone();
-    let Lane { rng, link, out, deadline } = lane;
-    let message = Message::Step(step);
-    let attempt = to_target(message, expecting, Render { out, rng }, link, &mut flight);
+    let choices = lane.memory.rng.clone();
+    // What does not vary does not see the time.
+    let epoch = if step.as_static().is_some() { 0 } else { core.epoch() };
+    let Lane { memory, link, out, body, deadline, .. } = &mut *lane;
+    let keep = Keep { body, all: needs.body, unless: Some(&step.expect) };
+    let mut exchange =
+        Exchange { message: Message::Step(step), expecting, keep, render: Render { out, memory, epoch } };
+    let attempt = to_target(&mut exchange, link, &mut flight);
     let (head, now) = match deadline.within(limit, attempt).await {
-        None => return flight.fail(ErrorClass::Timeout),
-        Some(Err(class)) => return flight.fail(class),
         Some(Ok(done)) => done,
+        Some(Err(fault)) => return failed(core, lane, needs, flight, fault),
+        None => return failed(core, lane, needs, flight, timed_out(step)),
     };
     if head.location.is_some() {
-        let redirected = Redirected { head, now, choices };
-        return Box::pin(follow(core, lane, step, flight, redirected, limit)).await;
+        let redirected = Redirected { head, now, choices, epoch };
+        return Box::pin(follow(core, lane, step, needs, flight, redirected, limit)).await;
     }
-    finish(step, flight, head.status, now);
+    conclude(core, lane, step, needs, flight, head, now)
 }
 
-fn finish(step: &CompiledHttp, flight: Flight<'_>, status: u16, now: u64) {
-    let error = if step.expect.contains(status) { None } else { Some(ErrorClass::Status) };
-    flight.end(End::Complete { status, error }, now);
+/// A timeout says what it was.
+pub(crate) fn timed_out(step: &CompiledHttp) -> Fault {
+    let limit = Duration::from_nanos(step.timeout);
+    Fault::told(ErrorClass::Timeout, format_args!("no complete response within {limit:?}"))
 }
 
-/// Where and from what a request is rendered.
-struct Render<'l> {
-    out: &'l mut Vec<u8>,
-    rng: &'l mut Rng,
+/// Judges a complete response, whose body is in `lane.body` as far as it was kept, and records its request.
+pub(crate) fn conclude(
+    core: &Core,
+    lane: &mut Lane,
+    step: &CompiledHttp,
+    needs: Needs,
+    flight: Flight<'_>,
+    head: Head,
+    now: u64,
+) -> Ended {
+    let Head { status, headers, .. } = head;
+    if !step.expect.contains(status) {
+        return refuse(core, lane, needs, flight, (status, headers), now, ErrorClass::Status);
+    }
+    if !step.has_that() {
+        let ended = flight.end(End::Complete { status, error: None }, now);
+        if needs.response {
+            told(core, lane, &headers, &ended);
+            lane.remember(headers, &ended);
+        }
+        return ended;
+    }
+    // The response must be seen before it is known whether it is one.
+    let seen = Ended { at: now, status, latency: flight.latency(now), error: None };
+    told(core, lane, &headers, &seen);
+    lane.remember(headers, &seen);
+    let Err(cause) = step.that(&mut lane.env(core)) else {
+        return flight.end(End::Complete { status, error: None }, now);
+    };
+    core.trace(|_| TraceEvent::Failed { class: ErrorClass::Body, cause: cause.clone() });
+    let body = lane.memory.last.as_ref().map_or(&[][..], |last| &last.body);
+    let ended =
+        flight.refused(ErrorClass::Body, status, now, || format!("{cause}; {}", excerpt(status, body)));
+    if let Some(last) = &mut lane.memory.last {
+        last.error = ended.error.map(crate::fault::class_name);
+    }
+    ended
+}
+
+/// A complete response that is not what was expected, with its status and headers.
+pub(crate) fn refuse(
+    core: &Core,
+    lane: &mut Lane,
+    needs: Needs,
+    flight: Flight<'_>,
+    (status, headers): (u16, Headers),
+    now: u64,
+    class: ErrorClass,
+) -> Ended {
+    let ended = flight.refused(class, status, now, || excerpt(status, &lane.body));
+    if needs.response {
+        told(core, lane, &headers, &ended);
+        let cause = || format!("status {status} is not among the expected ones");
+        core.trace(|_| TraceEvent::Failed { class, cause: cause() });
+        lane.remember(headers, &ended);
+    }
+    ended
+}
+
+/// There is no complete response.
+pub(crate) fn failed(core: &Core, lane: &mut Lane, needs: Needs, flight: Flight<'_>, fault: Fault) -> Ended {
+    core.trace(|_| TraceEvent::Failed { class: fault.class, cause: fault.cause.clone().into_owned() });
+    let ended = flight.fail(fault);
+    if needs.response {
+        lane.body.clear();
+        lane.remember(Headers::new(), &ended);
+    }
+    ended
+}
+
+fn told(core: &Core, lane: &Lane, headers: &Headers, ended: &Ended) {
+    core.trace(|_| TraceEvent::Response {
+        status: ended.status,
+        headers: headers.clone(),
+        body: String::from_utf8_lossy(&lane.body).into_owned(),
+        latency: ended.latency,
+    });
+}
+
+/// One request, and what is wanted of its response.
+pub(crate) struct Exchange<'x> {
+    pub(crate) message: Message<'x>,
+    pub(crate) expecting: Expecting,
+    pub(crate) keep: Keep<'x>,
+    pub(crate) render: Render<'x>,
 }
 
 /// One exchange with the run's target. A connection that was dead before it took a byte is replaced.
-async fn to_target(
-    message: Message<'_>,
-    expecting: Expecting,
-    render: Render<'_>,
+pub(crate) async fn to_target(
+    exchange: &mut Exchange<'_>,
     own: &mut Option<Box<Link>>,
     flight: &mut Flight<'_>,
-) -> Result<(Head, u64), ErrorClass> {
+) -> Result<(Head, u64), Fault> {
     let core = flight.core();
-    let Render { out, rng } = render;
-    let choices = rng.clone();
+    let choices = exchange.render.memory.rng.clone();
     for _ in 0..ATTEMPTS {
-        *rng = choices.clone();
-        let mut taken = core.pool.take(own, flight).await.map_err(|error| error.class())?;
+        exchange.render.memory.rng = choices.clone();
+        exchange.keep.body.clear();
+        let mut taken = core.pool.take(own, flight).await.map_err(Fault::from)?;
         let result = match taken.held.link_mut().map(|link| &mut link.wire) {
             Some(Wire::H1(io)) => {
-                let bytes = message.h1(out, rng).map_err(|error| unmade(&error))?;
+                let Exchange { message, expecting, keep, render } = &mut *exchange;
+                let (out, mut env) = render.env(core);
+                let bytes = match message.h1(out, &mut env) {
+                    Ok(bytes) => bytes,
+                    Err(fault) => {
+                        core.pool.give_back(taken.held, own, true, core.clock.now());
+                        return Err(fault);
+                    }
+                };
+                show(core, bytes);
                 let ready = flight.ready(taken.at_once);
-                h1::exchange(io, bytes, expecting, ready, flight).await
+                h1::exchange(io, bytes, *expecting, keep, ready, flight).await
             }
             // Boxed, so that users of HTTP/1.1 do not carry its state.
-            _ => Box::pin(over_h2(message, expecting, rng, taken.held.link(), flight)).await,
+            _ => Box::pin(over_h2(exchange, taken.held.link(), flight)).await,
         };
         match result {
             Ok((head, now)) => {
                 core.pool.give_back(taken.held, own, head.keep_alive, now);
                 return Ok((head, now));
             }
-            Err(Broken::Lost(class)) => return Err(class),
+            Err(Broken::Lost(fault)) => return Err(fault),
             Err(Broken::Unsent) if taken.reused => {}
             Err(Broken::Unsent) => break,
         }
     }
-    Err(ErrorClass::Reset)
+    Err(Fault::new(ErrorClass::Reset, "the connection was closed before it took the request"))
 }
 
 async fn over_h2(
-    message: Message<'_>,
-    expecting: Expecting,
-    rng: &mut Rng,
+    exchange: &mut Exchange<'_>,
     link: &Link,
     flight: &mut Flight<'_>,
 ) -> Result<(Head, u64), Broken> {
-    let Wire::H2(connection) = &link.wire else { return Err(Broken::Lost(ErrorClass::Protocol)) };
-    match message {
-        Message::Parts(parts) => h2::exchange(connection, parts, expecting, flight).await,
-        Message::Step(step) => {
-            let parts = step.parts(rng).map_err(|error| Broken::Lost(unmade(&error)))?;
-            h2::exchange(connection, &parts, expecting, flight).await
-        }
-    }
-}
-
-/// An expression failed: there is no request to send. Counted as not sent; the reason is in the log.
-fn unmade(error: &RenderError) -> ErrorClass {
-    tracing::warn!(%error, "a request could not be made");
-    ErrorClass::Protocol
-}
-
-/// A response that names another place.
-struct Redirected {
-    head: Head,
-    /// When it ended.
-    now: u64,
-    /// The generator as it was before the request was rendered.
-    choices: Rng,
-}
-
-/// Follows redirects: each answered request is recorded as complete, the next begins at once. One that still redirects at the limit
-/// has failed, whatever the step expects.
-async fn follow(
-    core: &Core,
-    lane: &mut Lane,
-    step: &CompiledHttp,
-    mut flight: Flight<'_>,
-    redirected: Redirected,
-    limit: Instant,
-) {
-    let Redirected { mut head, mut now, mut choices } = redirected;
-    let Ok(mut parts) = step.parts(&mut choices) else { return finish(step, flight, head.status, now) };
-    let mut place = Place {
-        scheme: core.origin.scheme().to_owned(),
-        host: core.destination.host.clone(),
-        port: core.destination.port,
-        target: String::from_utf8_lossy(&parts.target).into_owned(),
+    let Wire::H2(connection) = &link.wire else {
+        let cause = "the connection does not speak the protocol that it was opened for";
+        return Err(Broken::Lost(Fault::new(ErrorClass::Protocol, cause)));
     };
-    for _ in 0..step.redirects {
-        let Some(next) = head.location.as_deref().and_then(|location| place.follow(location)) else { break };
-        flight.end(End::Complete { status: head.status, error: None }, now);
-        parts.redirect(head.status, &place.origin(), &next.origin(), &next.target);
-        place = next;
-        now = core.clock.now();
-        flight = Flight::begun(core, RequestId(step.request), now);
-        let expecting = Expecting { no_body: parts.method == "HEAD", location: true };
-        let Lane { rng, link, out, deadline } = &mut *lane;
-        let message = Message::Parts(&parts);
-        let outcome = if place.origin() == core.origin {
-            deadline
-                .within(limit, to_target(message, expecting, Render { out, rng }, link, &mut flight))
-                .await
-        } else {
-            deadline
-                .within(limit, elsewhere(&place, message, expecting, Render { out, rng }, &mut flight))
-                .await
-        };
-        (head, now) = match outcome {
-            None => return flight.fail(ErrorClass::Timeout),
-            Some(Err(class)) => return flight.fail(class),
-            Some(Ok(done)) => done,
-        };
-    }
-    // The limit is reached and there is no answer yet.
-    if head.location.as_deref().is_some_and(|location| place.follow(location).is_some()) {
-        return flight.end(End::Complete { status: head.status, error: Some(ErrorClass::Status) }, now);
-    }
-    finish(step, flight, head.status, now);
-}
-
-/// One exchange with another origin than the target, on a connection for it alone.
-async fn elsewhere(
-    place: &Place,
-    message: Message<'_>,
-    expecting: Expecting,
-    render: Render<'_>,
-    flight: &mut Flight<'_>,
-) -> Result<(Head, u64), ErrorClass> {
     let core = flight.core();
-    let server_name = match place.scheme.as_str() {
-        "https" => Some(ServerName::try_from(place.host.clone()).map_err(|_| ErrorClass::Tls)?),
-        _ => None,
-    };
-    let to =
-        Destination { host: place.host.clone(), port: place.port, server_name, http: core.destination.http };
-    let dialed = core.dialer.elsewhere(&to).await;
-    let dialed = dialed.inspect_err(|error| count_failure(core, error)).map_err(|error| error.class())?;
-    core.recorder().health().connections += 1;
-    flight.opened(dialed.split);
-    let mut io = dialed.io;
-    let result = match message {
-        Message::Parts(parts) if dialed.h2 => {
-            let connection = speak_h2(core, io).await.map_err(|error| error.class())?;
-            h2::exchange(&connection, parts, expecting, flight).await
+    let Exchange { message, expecting, keep, render } = exchange;
+    match message {
+        Message::Parts(parts) => {
+            show_parts(core, parts);
+            h2::exchange(connection, parts, *expecting, keep, flight).await
         }
-        message => {
-            let bytes = message.h1(render.out, render.rng).map_err(|error| unmade(&error))?;
-            h1::exchange(&mut io, bytes, expecting, None, flight).await
+        Message::Step(step) => {
+            let parts = {
+                let (_, mut env) = render.env(core);
+                step.parts(&mut env).map_err(|error| Broken::Lost(unmade(&error)))?
+            };
+            show_parts(core, &parts);
+            h2::exchange(connection, &parts, *expecting, keep, flight).await
         }
-    };
-    result.map_err(|broken| match broken {
-        Broken::Lost(class) => class,
-        Broken::Unsent => ErrorClass::Reset,
-    })
+    }
+}
+
+/// An expression failed: there is no request to send. Counted as not sent.
+pub(crate) fn unmade(error: &RenderError) -> Fault {
+    Fault::told(ErrorClass::Protocol, format_args!("the request could not be made: {error}"))
+}
+
+/// Shows a request to whoever traces.
+#[inline]
+pub(crate) fn show(core: &Core, bytes: &[u8]) {
+    core.trace(|_| TraceEvent::Request { text: String::from_utf8_lossy(bytes).into_owned() });
+}
+
+/// [`show`], of a request that is not made of HTTP/1.1's bytes.
+pub(crate) fn show_parts(core: &Core, parts: &Parts<'_>) {
+    if core.tracer.is_some() {
+        let mut bytes = Vec::new();
+        parts.write_h1(&mut bytes);
+        show(core, &bytes);
+    }
 }

@@ -1,16 +1,19 @@
-//! The handle on a launched share: collects the cores' snapshots and passes on the word to stop. The cores are in `thread.rs`.
+//! The handle on a launched share: collects the snapshots of the cores and of the run's hooks, and passes on the word to stop. The
+//! cores are in `thread.rs`, the hooks in `hooks.rs`.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use plimsoll_measure::Snapshot;
+use plimsoll_plan::Share;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::Engine;
 use crate::cgroup::Throttle;
 use crate::clock::{Clock, nanos};
 use crate::descriptors;
+use crate::hooks::accompany;
 use crate::skew::{self, Earliest};
 use crate::thread::{Command, Setup, run};
 
@@ -18,6 +21,10 @@ use crate::thread::{Command, Setup, run};
 #[derive(Debug)]
 pub struct Running {
     cores: Vec<Handle>,
+    /// Timeline and teardown, in the first worker of a run that has any.
+    hooks: Option<Handle>,
+    /// What setup measured, until it is taken.
+    before: Snapshot,
     earliest: Earliest,
     fault: Fault,
     throttle: Throttle,
@@ -25,6 +32,8 @@ pub struct Running {
     accounted: Instant,
     /// The accounting ends with the load.
     over: bool,
+    /// When all loads were done, once they are.
+    loaded: Option<Instant>,
 }
 
 /// Why a core could not run, of the first that could not.
@@ -37,52 +46,56 @@ struct Handle {
     done: Option<oneshot::Receiver<()>>,
 }
 
-/// Starts one thread per core.
-pub(crate) fn launch(engine: Engine, start: Instant) -> Running {
+/// Starts one thread per core, or none if there is to be no load, and one for the run's hooks.
+pub(crate) fn launch(engine: Engine, start: Instant, load: bool) -> Running {
     // The load may begin while the later threads are still being started.
     let (accounted, throttle) = (start.max(Instant::now()), Throttle::find(Path::new("/")));
     descriptors::raise();
     let earliest = Earliest::default();
     let fault = Fault::default();
-    let Engine { lanes, bound, destination, origin, tls, remembered, budget } = engine;
-    let cores = lanes.into_iter().enumerate().map(|(index, share)| {
-        let setup = Setup {
-            share,
-            index,
-            clock: Clock::new(start),
-            bound: Arc::clone(&bound),
-            destination: destination.clone(),
-            origin: origin.clone(),
-            tls: Arc::clone(&tls),
-            remembered: remembered.clone(),
-            budget: budget.clone(),
-            earliest: Arc::clone(&earliest),
-        };
-        start_core(setup, &fault)
+    let setup = |index: usize, share: &Share| Setup {
+        clock: Clock::new(start),
+        earliest: Arc::clone(&earliest),
+        ..engine.setup_of(index, share)
+    };
+    let cores = engine.lanes.iter().enumerate().filter(|_| load);
+    let cores = cores.map(|(index, share)| start_core(setup(index, share), &fault)).collect();
+    let hooks = engine.hooks().map(|share| {
+        let setup = Setup { earliest: Earliest::default(), ..setup(0, &share) };
+        start_thread("engine-hooks", setup, &fault, accompany)
     });
-    let cores = cores.collect();
-    Running { cores, earliest, fault, throttle, accounted, over: false }
+    let before = engine.measured;
+    Running { cores, hooks, before, earliest, fault, throttle, accounted, over: false, loaded: None }
 }
 
 fn start_core(setup: Setup, fault: &Fault) -> Handle {
+    start_thread(&format!("engine-{}", setup.index), setup, fault, run)
+}
+
+/// What a thread of the engine does.
+type Body = fn(Setup, mpsc::UnboundedReceiver<Command>, oneshot::Sender<()>) -> std::io::Result<()>;
+
+fn start_thread(name: &str, setup: Setup, fault: &Fault, body: Body) -> Handle {
     let (commands, inbox) = mpsc::unbounded_channel();
     let (done, is_done) = oneshot::channel();
-    let (note, index) = (Arc::clone(fault), setup.index);
+    let (note, what) =
+        (Arc::clone(fault), name.replace("engine-hooks", "the run's hooks").replace("engine-", "core "));
+    let told = what.clone();
     let body = move || {
-        if let Err(error) = run(setup, inbox, done) {
-            report(&note, index, &error);
+        if let Err(error) = body(setup, inbox, done) {
+            report(&note, &what, &error);
         }
     };
-    let thread = std::thread::Builder::new().name(format!("engine-{index}")).spawn(body);
+    let thread = std::thread::Builder::new().name(name.to_owned()).spawn(body);
     if let Err(error) = thread {
-        report(fault, index, &error);
+        report(fault, &told, &error);
     }
     Handle { commands, done: Some(is_done) }
 }
 
-fn report(fault: &Fault, index: usize, error: &std::io::Error) {
-    tracing::error!(%error, core = index, "a core could not run");
-    note(fault, || format!("core {index} could not run: {error}"));
+fn report(fault: &Fault, what: &str, error: &std::io::Error) {
+    tracing::error!(%error, "{what} could not run");
+    note(fault, || format!("{what} could not run: {error}"));
 }
 
 fn note(fault: &Fault, message: impl FnOnce() -> String) {
@@ -90,10 +103,10 @@ fn note(fault: &Fault, message: impl FnOnce() -> String) {
 }
 
 impl Running {
-    /// Everything that all cores measured since the last call, with the worker's wall and throttled time.
+    /// Everything that all cores and the run's hooks measured since the last call, with the worker's wall and throttled time.
     pub async fn take(&mut self) -> Snapshot {
-        let replies: Vec<_> = self.cores.iter().map(|core| ask(&core.commands)).collect();
-        let mut merged = Snapshot::default();
+        let replies: Vec<_> = self.cores.iter().chain(&self.hooks).map(|core| ask(&core.commands)).collect();
+        let mut merged = std::mem::take(&mut self.before);
         for reply in replies {
             // A core that is gone has reported its fault.
             if let Ok(snapshot) = reply.await {
@@ -121,19 +134,19 @@ impl Running {
         self.tell(|| Command::Stop);
     }
 
-    /// Ends everything at once; what is in flight is unfinished.
+    /// Ends everything at once, without a teardown; what is in flight is unfinished.
     pub fn kill(&self) {
         self.tell(|| Command::Kill);
     }
 
     fn tell(&self, command: impl Fn() -> Command) {
-        for core in &self.cores {
+        for core in self.cores.iter().chain(&self.hooks) {
             // A core that is gone is as still as can be.
             let _ = core.commands.send(command());
         }
     }
 
-    /// Waits until all cores are done; one last [`Self::take`] then has the rest. May be dropped and called again.
+    /// Waits until all cores are done, and then teardown; one last [`Self::take`] then has the rest. May be dropped and called again.
     pub async fn finished(&mut self) {
         for (index, core) in self.cores.iter_mut().enumerate() {
             if let Some(done) = &mut core.done {
@@ -144,6 +157,27 @@ impl Running {
                 core.done = None;
             }
         }
+        let Some(hooks) = &mut self.hooks else {
+            self.loaded.get_or_insert_with(Instant::now);
+            return;
+        };
+        if self.loaded.is_none() {
+            self.loaded = Some(Instant::now());
+            // A thread that is gone has reported its fault.
+            let _ = hooks.commands.send(Command::Loaded);
+        }
+        if let Some(done) = &mut hooks.done {
+            if done.await.is_err() {
+                note(&self.fault, || "the run's hooks ended before their work was done".to_owned());
+            }
+            hooks.done = None;
+        }
+    }
+
+    /// When all loads were done; teardown comes after it. Known once [`Self::finished`] has seen it.
+    #[must_use]
+    pub fn loaded(&self) -> Option<Instant> {
+        self.loaded
     }
 
     /// This worker's start skew in nanoseconds: its first request, sent minus intended. Nothing before that was sent.
@@ -181,15 +215,19 @@ mod tests {
         };
         let mut running = Running {
             cores: vec![core(true)],
+            hooks: None,
+            before: Snapshot::default(),
             earliest: Earliest::default(),
             fault: Fault::default(),
             throttle: Throttle::find(Path::new("/")),
             accounted: Instant::now(),
             over: false,
+            loaded: None,
         };
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(running.finished());
         assert_eq!(running.fault(), None);
+        assert!(running.loaded().is_some());
         running.cores.push(core(false));
         runtime.block_on(running.finished());
         assert_eq!(running.fault().as_deref(), Some("core 1 ended before its load was done"));

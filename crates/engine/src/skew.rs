@@ -10,20 +10,30 @@ pub(crate) type Earliest = Arc<Mutex<Option<(u64, u64)>>>;
 #[derive(Debug)]
 pub(crate) struct FirstSent {
     noted: Cell<bool>,
-    /// In the closed model the instant at which the core's first user was to begin; in the open one each request has its own.
-    planned: Option<u64>,
+    /// How much later than planned the core's first user of the closed model began. What it does before its first request (a pause, a
+    /// step left out) is its own and not late.
+    late: Cell<Option<u64>>,
     earliest: Earliest,
 }
 
 impl FirstSent {
-    pub(crate) fn new(planned: Option<u64>, earliest: Earliest) -> Self {
-        Self { noted: Cell::new(false), planned, earliest }
+    pub(crate) fn new(earliest: Earliest) -> Self {
+        Self { noted: Cell::new(false), late: Cell::new(None), earliest }
     }
 
+    /// A user began so much later than planned.
+    #[inline]
+    pub(crate) fn user_began(&self, late: u64) {
+        if self.late.get().is_none() {
+            self.late.set(Some(late));
+        }
+    }
+
+    /// A request was sent.
     #[inline]
     pub(crate) fn note(&self, sent: u64, intended: u64) {
         if !self.noted.get() {
-            self.note_first(sent, self.planned.unwrap_or(intended));
+            self.note_first(sent, intended.saturating_sub(self.late.get().unwrap_or(0)));
         }
     }
 
@@ -51,11 +61,13 @@ mod tests {
     fn the_earliest_first_request_of_all_cores_counts() {
         let earliest = Earliest::default();
         assert_eq!(of(&earliest), None);
-        let (a, b) =
-            (FirstSent::new(None, Arc::clone(&earliest)), FirstSent::new(Some(10), Arc::clone(&earliest)));
+        let (a, b) = (FirstSent::new(Arc::clone(&earliest)), FirstSent::new(Arc::clone(&earliest)));
         a.note(900, 500);
         a.note(100, 100);
         assert_eq!(of(&earliest), Some(400));
+        // Its users were 50 late; the second one does not count.
+        b.user_began(50);
+        b.user_began(999);
         b.note(60, 60);
         assert_eq!(of(&earliest), Some(50));
     }

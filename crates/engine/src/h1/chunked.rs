@@ -1,4 +1,8 @@
-//! The chunked transfer coding of RFC 9112 §7.1, decoded in passing: the body is drained, not kept. Fed by `reader.rs`.
+//! The chunked transfer coding of RFC 9112 §7.1, decoded in passing: what is in the chunks is handed on. Fed by `reader.rs`.
+
+use plimsoll_measure::ErrorClass;
+
+use crate::fault::Fault;
 
 /// Where in the coding the next byte belongs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,16 +33,27 @@ pub(crate) enum Chunked {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct BadChunk;
 
+impl From<BadChunk> for Fault {
+    fn from(_: BadChunk) -> Self {
+        Self::new(ErrorClass::Body, "the body is not in the chunked coding that its header announces")
+    }
+}
+
 impl Chunked {
     pub(crate) const START: Self = Self::Size { size: 0, digits: 0 };
 
-    /// Takes what belongs to the body and returns how many bytes that were.
-    pub(crate) fn feed(&mut self, input: &[u8]) -> Result<usize, BadChunk> {
+    /// Takes what belongs to the body, hands on what is in its chunks, and returns how many bytes it took.
+    pub(crate) fn feed(
+        &mut self,
+        input: &[u8],
+        body: &mut impl FnMut(&[u8]) -> Result<(), Fault>,
+    ) -> Result<usize, Fault> {
         let mut at = 0;
         while at < input.len() && *self != Self::Done {
             if let Self::Data { left } = *self {
                 let rest = input.len() - at;
                 let take = usize::try_from(left).map_or(rest, |left| left.min(rest));
+                body(&input[at..at + take])?;
                 at += take;
                 let left = left - take as u64;
                 *self = if left == 0 { Self::DataCr } else { Self::Data { left } };
@@ -83,30 +98,38 @@ impl Chunked {
 mod tests {
     use super::*;
 
-    fn whole(input: &[u8]) -> Result<(usize, bool), BadChunk> {
-        let mut state = Chunked::START;
-        let taken = state.feed(input)?;
-        Ok((taken, state == Chunked::Done))
+    fn whole(input: &[u8]) -> Result<(usize, bool, String), Fault> {
+        let (mut state, mut text) = (Chunked::START, Vec::new());
+        let taken = state.feed(input, &mut |piece| {
+            text.extend_from_slice(piece);
+            Ok(())
+        })?;
+        Ok((taken, state == Chunked::Done, String::from_utf8(text).unwrap()))
     }
 
     #[test]
     fn decodes_sizes_extensions_and_trailers_and_leaves_the_rest() {
         let body =
             b"4\r\nWiki\r\n6;name=value\r\npedia \r\nE\r\nin \r\n\r\nchunks.\r\n0\r\nX-Sum: 1\r\n\r\nrest";
-        assert_eq!(whole(body), Ok((body.len() - 4, true)));
-        assert_eq!(whole(b"0\r\n\r\n"), Ok((5, true)));
-        assert_eq!(whole(b"2\nab\n0\n\n"), Ok((8, true)));
+        let text = "Wikipedia in \r\n\r\nchunks.".to_owned();
+        assert_eq!(whole(body), Ok((body.len() - 4, true, text)));
+        assert_eq!(whole(b"0\r\n\r\n"), Ok((5, true, String::new())));
+        assert_eq!(whole(b"2\nab\n0\n\n"), Ok((8, true, "ab".into())));
     }
 
     #[test]
     fn any_cut_gives_the_same_result() {
         let body = b"a\r\n0123456789\r\n1F ; x\r\n0123456789012345678901234567890\r\n0\r\nA: b\r\n\r\n";
         for cut in 0..body.len() {
-            let mut state = Chunked::START;
-            assert_eq!(state.feed(&body[..cut]), Ok(cut));
+            let (mut state, mut length) = (Chunked::START, 0);
+            let mut sink = |piece: &[u8]| {
+                length += piece.len();
+                Ok(())
+            };
+            assert_eq!(state.feed(&body[..cut], &mut sink), Ok(cut));
             assert_ne!(state, Chunked::Done, "cut at {cut}");
-            assert_eq!(state.feed(&body[cut..]), Ok(body.len() - cut));
-            assert_eq!(state, Chunked::Done);
+            assert_eq!(state.feed(&body[cut..], &mut sink), Ok(body.len() - cut));
+            assert_eq!((state, length), (Chunked::Done, 41));
         }
     }
 
@@ -114,7 +137,7 @@ mod tests {
     fn refuses_what_is_no_chunk() {
         for bad in [b"\r\n".as_slice(), b"xyz\r\n", b"2\r\nabc", b"-1\r\n", b"1\rX", b"1234567890123456\r\n"]
         {
-            assert_eq!(whole(bad), Err(BadChunk), "{bad:?}");
+            assert_eq!(whole(bad), Err(BadChunk.into()), "{bad:?}");
         }
     }
 }

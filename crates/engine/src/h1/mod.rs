@@ -13,19 +13,20 @@ use std::task::{Context, Poll, ready};
 use plimsoll_measure::ErrorClass;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use crate::fault::Fault;
 use crate::flight::Flight;
 use crate::io::Io;
+use crate::keep::Keep;
 
-use reader::Reader;
-pub(crate) use reader::{Expecting, Head};
+pub(crate) use reader::{Expecting, Head, Headers, Reader};
 
 /// Why an exchange came to nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Broken {
     /// The connection was dead before it took a byte: the request may go out on another one.
     Unsent,
-    /// The request is lost, with this class.
-    Lost(ErrorClass),
+    /// The request is lost.
+    Lost(Fault),
 }
 
 /// Whether a kept-alive connection was closed by its peer, or spoke without being asked. Costs no system call unless the event
@@ -40,13 +41,15 @@ pub(crate) fn is_stale(io: &mut Io, cx: &mut Context<'_>) -> bool {
     }
 }
 
-/// Sends a rendered request and reads the response to its end; the body is drained. Returns the head and the time of the last byte.
+/// Sends a rendered request and reads the response to its end; of the body is kept what `keep` asks for. Returns the head and the time of the last
+/// byte.
 ///
 /// `ready` is the time, if it was read just now.
 pub(crate) async fn exchange(
     io: &mut Io,
     request: &[u8],
     expecting: Expecting,
+    keep: &mut Keep<'_>,
     ready: Option<u64>,
     flight: &mut Flight<'_>,
 ) -> Result<(Head, u64), Broken> {
@@ -66,10 +69,10 @@ pub(crate) async fn exchange(
                 Ok(()) if bytes.is_empty() => reader.eof()?,
                 // Peers that hang up without TLS's farewell are common; framing decides whether something is missing.
                 Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => reader.eof()?,
-                Err(error) => return Poll::Ready(Err(class_of(&error))),
+                Err(error) => return Poll::Ready(Err(lost(&error))),
                 Ok(()) => {
                     flight.read(|| core.clock.now(), bytes.len());
-                    reader.feed(bytes)?;
+                    reader.feed(bytes, &mut |status, piece| keep.take(status, piece))?;
                     pieces += 1;
                 }
             }
@@ -82,7 +85,13 @@ pub(crate) async fn exchange(
     Ok((reader.into_head(), now))
 }
 
-async fn write(io: &mut Io, request: &[u8], ready: u64, flight: &mut Flight<'_>) -> Result<(), Broken> {
+/// Writes a rendered request; `ready` is the time before.
+pub(crate) async fn write(
+    io: &mut Io,
+    request: &[u8],
+    ready: u64,
+    flight: &mut Flight<'_>,
+) -> Result<(), Broken> {
     let mut at = 0;
     let result = poll_fn(|cx| {
         while at < request.len() {
@@ -98,10 +107,11 @@ async fn write(io: &mut Io, request: &[u8], ready: u64, flight: &mut Flight<'_>)
         if io.is_buffered() { Pin::new(&mut *io).poll_flush(cx) } else { Poll::Ready(Ok(())) }
     })
     .await;
-    result.map_err(|error| if flight.is_sent() { Broken::Lost(class_of(&error)) } else { Broken::Unsent })
+    result.map_err(|error| if flight.is_sent() { Broken::Lost(lost(&error)) } else { Broken::Unsent })
 }
 
 /// After the handshake TLS reports its own trouble, an alert among them, as invalid data.
-fn class_of(error: &io::Error) -> ErrorClass {
-    if error.kind() == io::ErrorKind::InvalidData { ErrorClass::Tls } else { ErrorClass::Reset }
+pub(crate) fn lost(error: &io::Error) -> Fault {
+    let tls = error.kind() == io::ErrorKind::InvalidData;
+    Fault::told(if tls { ErrorClass::Tls } else { ErrorClass::Reset }, error)
 }

@@ -6,6 +6,7 @@ use std::mem::MaybeUninit;
 use plimsoll_measure::ErrorClass;
 
 use super::chunked::Chunked;
+use crate::fault::Fault;
 
 /// More header lines than any server sends on purpose.
 const MAX_HEADERS: usize = 128;
@@ -20,7 +21,12 @@ pub(crate) struct Head {
     pub(crate) keep_alive: bool,
     /// `Location`, if it was asked for.
     pub(crate) location: Option<Box<str>>,
+    /// Names in lower case and values in their order, if they were asked for.
+    pub(crate) headers: Headers,
 }
+
+/// Header lines of a response.
+pub(crate) type Headers = Vec<(String, String)>;
 
 /// What the reader must know of the request.
 #[derive(Clone, Copy, Debug, Default)]
@@ -29,6 +35,10 @@ pub(crate) struct Expecting {
     pub(crate) no_body: bool,
     /// Keep `Location` of a redirect.
     pub(crate) location: bool,
+    /// It asks for another protocol: 101 is a response, and there is no HTTP after it.
+    pub(crate) upgrade: bool,
+    /// Keep all headers.
+    pub(crate) headers: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,20 +69,34 @@ impl Reader {
         self.phase == Phase::Done
     }
 
+    /// The head, as soon as it is complete.
+    pub(crate) fn head(&self) -> Option<&Head> {
+        (self.phase != Phase::Head).then_some(&self.head)
+    }
+
     /// The head, once [`Self::is_done`]. Bytes after the response end its connection.
     pub(crate) fn into_head(self) -> Head {
         self.head
     }
 
-    /// Takes a piece; what is left of it after the end of the response is a breach that only costs the connection.
-    pub(crate) fn feed(&mut self, mut input: &[u8]) -> Result<(), ErrorClass> {
+    /// Takes a piece, hands on what of it is body, with the status, and returns how much it took; what is left of it after the end
+    /// of the response is a breach that only costs the connection.
+    #[inline]
+    pub(crate) fn feed(
+        &mut self,
+        piece: &[u8],
+        body: &mut impl FnMut(u16, &[u8]) -> Result<(), Fault>,
+    ) -> Result<usize, Fault> {
+        let mut input = piece;
         while self.phase == Phase::Head && !input.is_empty() {
             let taken = self.take_head(input)?;
             input = &input[taken..];
         }
+        let status = self.head.status;
         match &mut self.phase {
             Phase::Length(left) => {
                 let take = usize::try_from(*left).map_or(input.len(), |left| left.min(input.len()));
+                body(status, &input[..take])?;
                 *left -= take as u64;
                 input = &input[take..];
                 if *left == 0 {
@@ -80,35 +104,42 @@ impl Reader {
                 }
             }
             Phase::Chunked(state) => {
-                let taken = state.feed(input).map_err(|_| ErrorClass::Body)?;
+                let taken = state.feed(input, &mut |piece| body(status, piece))?;
                 input = &input[taken..];
                 if *state == Chunked::Done {
                     self.phase = Phase::Done;
                 }
             }
-            Phase::UntilClose => input = &[],
+            Phase::UntilClose => {
+                body(status, input)?;
+                input = &[];
+            }
             Phase::Head | Phase::Done => {}
         }
         if !input.is_empty() {
             self.head.keep_alive = false;
         }
-        Ok(())
+        Ok(piece.len() - input.len())
     }
 
     /// The peer closed its side in an orderly way.
-    pub(crate) fn eof(&mut self) -> Result<(), ErrorClass> {
+    pub(crate) fn eof(&mut self) -> Result<(), Fault> {
         match self.phase {
             Phase::UntilClose | Phase::Done => {
                 self.phase = Phase::Done;
                 Ok(())
             }
-            Phase::Head => Err(ErrorClass::Reset),
-            Phase::Length(_) | Phase::Chunked(_) => Err(ErrorClass::Body),
+            Phase::Head => {
+                Err(Fault::new(ErrorClass::Reset, "the connection was closed before there was a response"))
+            }
+            Phase::Length(_) | Phase::Chunked(_) => {
+                Err(Fault::new(ErrorClass::Body, "the connection was closed before the end of the body"))
+            }
         }
     }
 
     /// Returns how many bytes of `input` it used; the phase changes when a final head is complete.
-    fn take_head(&mut self, input: &[u8]) -> Result<usize, ErrorClass> {
+    fn take_head(&mut self, input: &[u8]) -> Result<usize, Fault> {
         if self.partial.is_empty() {
             if let Some(used) = self.parse(input)? {
                 return Ok(used);
@@ -123,29 +154,36 @@ impl Reader {
             return Ok(used - before);
         }
         if joined.len() > MAX_HEAD {
-            return Err(ErrorClass::Protocol);
+            return Err(breach("the head of the response is longer than 256 KiB"));
         }
         self.partial = joined;
         Ok(input.len())
     }
 
     /// Parses a head from the beginning; `None` if it is not complete.
-    fn parse(&mut self, bytes: &[u8]) -> Result<Option<usize>, ErrorClass> {
+    fn parse(&mut self, bytes: &[u8]) -> Result<Option<usize>, Fault> {
         let mut headers = [const { MaybeUninit::uninit() }; MAX_HEADERS];
         let mut response = httparse::Response::new(&mut []);
         let parsed = httparse::ParserConfig::default()
             .parse_response_with_uninit_headers(&mut response, bytes, &mut headers)
-            .map_err(|_| ErrorClass::Protocol)?;
+            .map_err(|error| {
+                Fault::told(ErrorClass::Protocol, format_args!("not an HTTP/1.1 response: {error}"))
+            })?;
         let httparse::Status::Complete(used) = parsed else { return Ok(None) };
         let (Some(status), Some(version)) = (response.code, response.version) else {
-            return Err(ErrorClass::Protocol);
+            return Err(breach("the response has no status"));
         };
-        if status < 200 {
-            // An upgrade was not asked for; other interim responses are passed over.
-            return if status < 100 || status == 101 { Err(ErrorClass::Protocol) } else { Ok(Some(used)) };
+        let upgraded = status == 101 && self.expecting.upgrade;
+        if status < 200 && !upgraded {
+            // Interim responses are passed over.
+            return match status {
+                101 => Err(breach("status 101 without an upgrade header in the request")),
+                100.. => Ok(Some(used)),
+                _ => Err(breach("a status below 100")),
+            };
         }
         let framing = Framing::of(response.headers, self.expecting.location && (300..400).contains(&status))?;
-        let no_body = self.expecting.no_body || status == 204 || status == 304;
+        let no_body = self.expecting.no_body || matches!(status, 101 | 204 | 304);
         self.phase = match framing {
             _ if no_body => Phase::Done,
             Framing { chunked: true, .. } => Phase::Chunked(Chunked::START),
@@ -156,11 +194,24 @@ impl Reader {
         let wished = if version == 1 { !framing.close } else { framing.keep_alive };
         self.head = Head {
             status,
-            keep_alive: wished && self.phase != Phase::UntilClose,
+            keep_alive: wished && self.phase != Phase::UntilClose && !upgraded,
             location: framing.location,
+            headers: if self.expecting.headers { kept(response.headers) } else { Headers::new() },
         };
         Ok(Some(used))
     }
+}
+
+fn kept(headers: &[httparse::Header<'_>]) -> Headers {
+    let kept = |header: &httparse::Header<'_>| {
+        let value = String::from_utf8_lossy(header.value).into_owned();
+        (header.name.to_ascii_lowercase(), value)
+    };
+    headers.iter().map(kept).collect()
+}
+
+const fn breach(cause: &'static str) -> Fault {
+    Fault::new(ErrorClass::Protocol, cause)
 }
 
 /// What the header says about the body and the connection.
@@ -176,15 +227,16 @@ struct Framing {
 }
 
 impl Framing {
-    fn of(headers: &[httparse::Header<'_>], location: bool) -> Result<Self, ErrorClass> {
+    fn of(headers: &[httparse::Header<'_>], location: bool) -> Result<Self, Fault> {
         let mut framing = Self::default();
         for header in headers {
             // The length tells most names apart before any letter is compared.
             match header.name.len() {
                 14 if header.name.eq_ignore_ascii_case("content-length") => {
-                    let length = decimal(header.value).ok_or(ErrorClass::Protocol)?;
+                    let length = decimal(header.value)
+                        .ok_or(breach("the content-length of the response is no number"))?;
                     if framing.length.is_some_and(|earlier| earlier != length) {
-                        return Err(ErrorClass::Protocol);
+                        return Err(breach("the response has two content-lengths"));
                     }
                     framing.length = Some(length);
                 }
@@ -229,17 +281,21 @@ fn decimal(value: &[u8]) -> Option<u64> {
 mod tests {
     use super::*;
 
-    const PLAIN: Expecting = Expecting { no_body: false, location: true };
+    const PLAIN: Expecting = Expecting { no_body: false, location: true, upgrade: false, headers: false };
 
-    fn read(expecting: Expecting, input: &[u8]) -> Result<(Head, bool), ErrorClass> {
+    fn drain(_: u16, _: &[u8]) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    fn read(expecting: Expecting, input: &[u8]) -> Result<(Head, bool), Fault> {
         let mut reader = Reader::new(expecting);
-        reader.feed(input)?;
+        reader.feed(input, &mut drain)?;
         let done = reader.is_done();
         Ok((reader.into_head(), done))
     }
 
     fn head(status: u16, keep_alive: bool) -> Head {
-        Head { status, keep_alive, location: None }
+        Head { status, keep_alive, ..Head::default() }
     }
 
     #[test]
@@ -257,7 +313,7 @@ mod tests {
             Ok((head(304, true), true))
         );
         assert_eq!(done("HTTP/1.1 200\r\n\r\nuntil close"), Ok((head(200, false), false)));
-        let ask_head = Expecting { no_body: true, location: false };
+        let ask_head = Expecting { no_body: true, ..Expecting::default() };
         assert_eq!(
             read(ask_head, b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n"),
             Ok((head(200, true), true))
@@ -283,9 +339,9 @@ mod tests {
         assert_eq!(read(PLAIN, input), Ok((head(201, true), true)));
         for cut in 1..input.len() {
             let mut reader = Reader::new(PLAIN);
-            reader.feed(&input[..cut]).unwrap();
+            reader.feed(&input[..cut], &mut drain).unwrap();
             assert!(!reader.is_done());
-            reader.feed(&input[cut..]).unwrap();
+            reader.feed(&input[cut..], &mut drain).unwrap();
             assert!(reader.is_done(), "cut at {cut}");
             assert_eq!(reader.into_head(), head(201, true));
         }
@@ -302,7 +358,7 @@ mod tests {
 
     #[test]
     fn breaches_have_their_classes() {
-        let class = |text: &str| read(PLAIN, text.as_bytes()).unwrap_err();
+        let class = |text: &str| read(PLAIN, text.as_bytes()).unwrap_err().class;
         assert_eq!(class("SSH-2.0-OpenSSH\r\n"), ErrorClass::Protocol);
         assert_eq!(
             class("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n"),
@@ -313,16 +369,16 @@ mod tests {
         assert_eq!(class("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"), ErrorClass::Body);
         let long = "HTTP/1.1 200 OK\r\nX: ".to_owned() + &"y".repeat(MAX_HEAD);
         let mut reader = Reader::new(PLAIN);
-        reader.feed(&long.as_bytes()[..10]).unwrap();
-        assert_eq!(reader.feed(&long.as_bytes()[10..]), Err(ErrorClass::Protocol));
+        reader.feed(&long.as_bytes()[..10], &mut drain).unwrap();
+        assert_eq!(reader.feed(&long.as_bytes()[10..], &mut drain).unwrap_err().class, ErrorClass::Protocol);
     }
 
     #[test]
     fn an_early_end_of_the_stream_is_told_apart() {
         let end = |text: &str| {
             let mut reader = Reader::new(PLAIN);
-            reader.feed(text.as_bytes()).unwrap();
-            reader.eof()
+            reader.feed(text.as_bytes(), &mut drain).unwrap();
+            reader.eof().map_err(|fault| fault.class)
         };
         assert_eq!(end(""), Err(ErrorClass::Reset));
         assert_eq!(end("HTTP/1.1 200 OK\r\nContent-"), Err(ErrorClass::Reset));
@@ -332,5 +388,42 @@ mod tests {
             Err(ErrorClass::Body)
         );
         assert_eq!(end("HTTP/1.1 200 OK\r\n\r\nab"), Ok(()));
+    }
+
+    #[test]
+    fn a_body_is_handed_on_with_its_status_whatever_its_framing() {
+        for (input, end) in [
+            ("HTTP/1.1 500 No\r\nContent-Length: 5\r\n\r\nhello", false),
+            ("HTTP/1.1 500 No\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n", false),
+            ("HTTP/1.1 500 No\r\n\r\nhello", true),
+        ] {
+            for cut in 0..input.len() {
+                let mut body = Vec::new();
+                let mut sink = |status: u16, piece: &[u8]| {
+                    assert_eq!(status, 500);
+                    body.extend_from_slice(piece);
+                    Ok(())
+                };
+                let mut reader = Reader::new(PLAIN);
+                reader.feed(&input.as_bytes()[..cut], &mut sink).unwrap();
+                reader.feed(&input.as_bytes()[cut..], &mut sink).unwrap();
+                if end {
+                    reader.eof().unwrap();
+                }
+                assert!(reader.is_done() && body == b"hello", "{input:?} cut at {cut}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_upgrade_that_was_asked_for_is_a_response() {
+        let expecting = Expecting { upgrade: true, headers: true, ..Expecting::default() };
+        let input = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nSec-Y: 1\r\n\r\n\x81\x01";
+        let (head, done) = read(expecting, input).unwrap();
+        assert!(done && head.status == 101 && !head.keep_alive);
+        let headers: Vec<(&str, &str)> = head.headers.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+        assert_eq!(headers, [("upgrade", "x"), ("sec-y", "1")]);
+        let refused = read(expecting, b"HTTP/1.1 426 No\r\nContent-Length: 0\r\n\r\n").unwrap();
+        assert!(refused.1 && refused.0.status == 426 && refused.0.keep_alive);
     }
 }

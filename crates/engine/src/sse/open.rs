@@ -125,8 +125,8 @@ fn no_stream(
     let kind = content_type(&head).unwrap_or_else(|| "of no type".to_owned());
     let cause = format!("the response is {kind}, not text/event-stream");
     core.trace(|_| crate::trace::TraceEvent::Failed { class: ErrorClass::Body, cause: cause.clone() });
-    let ended = flight
-        .refused(ErrorClass::Body, status, now, || format!("{cause}; {}", excerpt(status, &lane.body)));
+    let ended =
+        flight.refused(ErrorClass::Body, status, now, || format!("{cause}; {}", excerpt(status, &lane.body)));
     if needs.response {
         lane.remember(head.headers, &ended);
     }

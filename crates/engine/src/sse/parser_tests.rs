@@ -33,7 +33,8 @@ fn event(event: &str, data: &str, id: &str) -> Kept {
 #[test]
 fn the_examples_of_the_standard() {
     assert_eq!(whole("data: YHOO\ndata: +2\ndata: 10\n\n"), [event("message", "YHOO\n+2\n10", "")]);
-    let stream = ": test stream\n\ndata: first event\nid: 1\n\ndata:second event\nid\n\ndata:  third event\n\n";
+    let stream =
+        ": test stream\n\ndata: first event\nid: 1\n\ndata:second event\nid\n\ndata:  third event\n\n";
     let expected = [
         None,
         event("message", "first event", "1"),
@@ -43,7 +44,10 @@ fn the_examples_of_the_standard() {
     assert_eq!(whole(stream), expected);
     // The last block has no empty line after it: discarded.
     assert_eq!(whole("data\n\ndata\ndata\n\ndata:"), [event("message", "", ""), event("message", "\n", "")]);
-    assert_eq!(whole("data:test\n\ndata: test\n\n"), [event("message", "test", ""), event("message", "test", "")]);
+    assert_eq!(
+        whole("data:test\n\ndata: test\n\n"),
+        [event("message", "test", ""), event("message", "test", "")]
+    );
 }
 
 #[test]

@@ -133,12 +133,16 @@ impl Decoder {
             Opcode::Text | Opcode::Binary if self.text.is_some() => {
                 return Err(breach("a message begins within another"));
             }
-            opcode if opcode.is_control() && !frame.last => return Err(breach("a control frame is fragmented")),
+            opcode if opcode.is_control() && !frame.last => {
+                return Err(breach("a control frame is fragmented"));
+            }
             opcode if opcode.is_control() && length > CONTROL as u64 => {
                 return Err(breach("a control frame is longer than 125 bytes"));
             }
             opcode if opcode.is_control() => {}
-            _ if length.saturating_add(self.message.len() as u64) > MAX_MESSAGE as u64 => return Err(TOO_BIG),
+            _ if length.saturating_add(self.message.len() as u64) > MAX_MESSAGE as u64 => {
+                return Err(TOO_BIG);
+            }
             _ => {}
         }
         // Within the limit above, whatever a usize is.

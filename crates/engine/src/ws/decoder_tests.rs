@@ -73,7 +73,8 @@ fn the_unmasked_examples_of_the_rfc() {
 
 #[test]
 fn control_frames_may_come_between_fragments() {
-    let parts = [frame(0x01, b"Hel"), frame(0x89, b"1"), frame(0x00, b""), frame(0x8a, b""), frame(0x80, b"lo")];
+    let parts =
+        [frame(0x01, b"Hel"), frame(0x89, b"1"), frame(0x00, b""), frame(0x8a, b""), frame(0x80, b"lo")];
     let expected = vec![Said::Ping(b"1".into()), Said::Pong(vec![]), Said::Text("Hello".into())];
     assert_eq!(whole(&parts.concat()), Ok(expected));
 }
@@ -178,7 +179,8 @@ fn a_message() -> impl Strategy<Value = (Vec<Vec<u8>>, Said)> {
         (text, cuts()).prop_map(move |(text, cuts)| {
             (fragments(1, text.clone().into_bytes(), cuts), Said::Text(text))
         }),
-        (bytes, cuts()).prop_map(move |(bytes, cuts)| (fragments(2, bytes.clone(), cuts), Said::Binary(bytes))),
+        (bytes, cuts())
+            .prop_map(move |(bytes, cuts)| (fragments(2, bytes.clone(), cuts), Said::Binary(bytes))),
     ]
 }
 

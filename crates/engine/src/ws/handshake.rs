@@ -84,7 +84,9 @@ pub(crate) fn agree(offer: &Offer, headers: &[(String, String)]) -> Result<(), F
     match (chosen.next(), chosen.next()) {
         (None, _) => Ok(()),
         (Some(one), None) if offer.subprotocols.iter().any(|offered| offered == one) => Ok(()),
-        (Some(one), _) => Err(told(format_args!("the server chose the subprotocol {one}; it was not offered"))),
+        (Some(one), _) => {
+            Err(told(format_args!("the server chose the subprotocol {one}; it was not offered")))
+        }
     }
 }
 

@@ -6,7 +6,9 @@ use std::ops::ControlFlow;
 use std::rc::Rc;
 
 use plimsoll_measure::{ErrorClass, Observation};
-use plimsoll_scenario::{CompiledText, CompiledWebSocket, CompiledSocketAction as Item, Memory, Message, Wait};
+use plimsoll_scenario::{
+    CompiledSocketAction as Item, CompiledText, CompiledWebSocket, Memory, Message, Wait,
+};
 
 use crate::core::Core;
 use crate::deadline::Deadline;
@@ -188,7 +190,9 @@ impl<'s> Session<'s> {
         let begun = core.clock.now();
         let limit = core.clock.instant(begun.saturating_add(step.handshake.timeout));
         match deadline.within(limit, socket.send(out)).await {
-            None => Err(Stop::TimedOut("the server does not read: the message could not be written".to_owned())),
+            None => {
+                Err(Stop::TimedOut("the server does not read: the message could not be written".to_owned()))
+            }
             Some(Err(lost)) => Err(self.explained(lost).await.into()),
             Some(Ok(())) => {
                 core.observe(step.metrics.sent, begun, Observation::Add(1));

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use plimsoll_measure::ErrorClass;
 use plimsoll_plan::{Load, Ramp};
-use plimsoll_scenario::{Action, Step, Task, Wait};
+use plimsoll_scenario::{Action, Task};
 use plimsoll_testbed::{Latency, Route, When};
 
 use crate::support::*;
@@ -14,7 +14,7 @@ fn users_pause_between_iterations_and_the_wait_is_on_time() {
     let _alone = alone();
     let server = server(vec![Route::at("/")]);
     let mut plan = plan(server.addr(), users(4, SECOND), SECOND, vec![http(get("/"))]);
-    plan.scenarios[0].wait = wait(100);
+    plan.script.scenarios[0].wait = wait(100);
     let snapshot = run(plan);
     let sent = totals(&snapshot).sent;
     // Ten rounds of 100 ms at most; a busy machine loses some of each.
@@ -32,10 +32,10 @@ fn tasks_are_drawn_by_weight() {
     let mut plan = a_few(server.addr(), 5, 4000, get("/a"));
     let task = |name: &str, weight, request| {
         let step = plimsoll_scenario::HttpStep { request, ..get(&format!("/{name}")) };
-        Task { name: name.into(), weight, steps: vec![http(step)] }
+        Task { name: name.into(), weight, when: None, steps: vec![http(step)] }
     };
     plan.layout.requests.push("b".into());
-    plan.scenarios[0].action = Action::Tasks(vec![task("a", 3, 0), task("b", 1, 1)]);
+    plan.script.scenarios[0].action = Action::Tasks(vec![task("a", 3, 0), task("b", 1, 1)]);
     let snapshot = run(plan);
     let (a, b) = (cell(&snapshot, 0).counts.sent, cell(&snapshot, 1).counts.sent);
     // Binomial(4000, 1/4) has a standard deviation of 27; five of them.
@@ -53,9 +53,9 @@ fn a_retired_user_finishes_its_iteration_and_is_interrupted_only_when_its_grace_
         vec![Ramp { duration: SECOND / 10, from: 2, to: 2 }, Ramp { duration: SECOND, from: 1, to: 1 }];
     let mut patient =
         plan(server.addr(), Load::Closed { users: ramps }, 11 * SECOND / 10, vec![http(get("/slow"))]);
-    patient.graceful_ramp_down = SECOND;
+    patient.loads[0].graceful_ramp_down = SECOND;
     let mut hasty = patient.clone();
-    hasty.graceful_ramp_down = SECOND / 20;
+    hasty.loads[0].graceful_ramp_down = SECOND / 20;
     let counts = totals(&run(patient));
     // One from the retired user, and one every 300 ms from the other: at 0, 300, 600, 900 ms.
     assert_eq!((counts.sent, counts.unfinished, counts.complete), (5, 0, 5));
@@ -82,7 +82,7 @@ fn stop_lets_requests_finish_and_kill_does_not() {
     let server = server(vec![slow]);
     let endless = || {
         let mut plan = plan(server.addr(), users(6, 60 * SECOND), 60 * SECOND, vec![http(get("/slow"))]);
-        plan.scenarios[0].wait = wait(50_000);
+        plan.script.scenarios[0].wait = wait(50_000);
         plan
     };
     for (kill, complete) in [(false, 6), (true, 0)] {
@@ -124,7 +124,7 @@ fn iterations_are_shared_by_all_cores_and_end_the_run() {
     // One user, so one core; the budget of both must be worked off.
     assert_eq!(totals(&run(a_few(server.addr(), 1, 9, get("/")))).sent, 9);
     let mut plan = a_few(server.addr(), 7, 50, get("/"));
-    plan.scenarios[0].wait = wait(20);
+    plan.script.scenarios[0].wait = wait(20);
     assert_eq!(totals(&run(plan)).sent, 50);
     assert_eq!(server.stats().received(), 59);
 }
@@ -133,7 +133,7 @@ fn iterations_are_shared_by_all_cores_and_end_the_run() {
 fn pauses_between_steps_end_with_the_run() {
     let _shared = among_others();
     let server = server(vec![Route::at("/")]);
-    let pause = Step::Pause(Wait { min: 100 * SECOND, max: 100 * SECOND });
+    let pause = pause(100_000);
     let steps = vec![http(get("/")), pause, http(get("/"))];
     let snapshot = run(plan(server.addr(), users(5, SECOND / 5), SECOND / 5, steps));
     assert_eq!(totals(&snapshot).sent, 5);
@@ -148,7 +148,7 @@ fn a_start_in_the_future_is_kept_and_its_skew_is_small() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let start = Instant::now() + Duration::from_millis(200);
-        let mut running = engine.launch(start);
+        let mut running = engine.launch(start, None).unwrap();
         running.finished().await;
         assert!(Instant::now() >= start);
         assert!(running.first_sent().unwrap() < 10 * MILLI, "{:?}", running.first_sent());

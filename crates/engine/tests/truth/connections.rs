@@ -53,7 +53,7 @@ fn connections_wear_out_by_requests_and_by_age() {
 /// One user, ten requests, 50 ms apart.
 fn plan_of_waits(server: &plimsoll_testbed::Testbed) -> plimsoll_plan::Plan {
     let mut plan = a_few(server.addr(), 1, 10, get("/"));
-    plan.scenarios[0].wait = wait(50);
+    plan.script.scenarios[0].wait = wait(50);
     plan
 }
 
@@ -73,7 +73,7 @@ fn an_idle_connection_found_closed_costs_a_new_one_and_no_request() {
     let server = server(vec![Route::at("/")]);
     let address = server.addr();
     let mut plan = a_few(address, 1, 2, get("/"));
-    plan.scenarios[0].wait = wait(400);
+    plan.script.scenarios[0].wait = wait(400);
     let mut server = Some(server);
     let mut second = None;
     let snapshot = during(engine(plan, 1), async |running| {

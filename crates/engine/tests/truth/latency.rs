@@ -115,7 +115,7 @@ fn workers(plan: &Arc<Plan>) -> Vec<Snapshot> {
         let start = Instant::now();
         let engines = (0..plan.workers)
             .map(|i| prepare(plan.clone().share(i).unwrap(), Materials::default(), Some(1)).unwrap());
-        let mut running: Vec<_> = engines.map(|engine| engine.launch(start)).collect();
+        let mut running: Vec<_> = engines.map(|engine| engine.launch(start, None).unwrap()).collect();
         let mut parts = Vec::new();
         for worker in &mut running {
             worker.finished().await;

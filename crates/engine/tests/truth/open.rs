@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use plimsoll_measure::{ErrorClass, Percentile, Snapshot};
 use plimsoll_plan::{ConnectionsPer, Distribution, Load, Tls};
-use plimsoll_scenario::{Step, Wait};
 use plimsoll_testbed::{Config, Freeze, Latency, Route, When};
 
 use crate::support::*;
@@ -86,10 +85,14 @@ fn a_poisson_rate_sends_what_its_plan_says() {
     let _shared = among_others();
     let server = server(vec![Route::at("/")]);
     let mut plan = plan(server.addr(), rate(500, 2 * SECOND, 100), 2 * SECOND, vec![http(get("/"))]);
-    if let Load::Open { distribution, .. } = &mut plan.load {
+    if let Load::Open { distribution, .. } = &mut plan.loads[0].load {
         *distribution = Distribution::Poisson;
     }
-    let due: usize = whole(plan.clone()).lanes(2).iter().map(|lane| lane.arrivals().count()).sum();
+    let due: usize = whole(plan.clone())
+        .lanes(2)
+        .iter()
+        .map(|lane| lane.groups().map(|group| group.arrivals().count()).sum::<usize>())
+        .sum();
     let counts = totals(&run(plan));
     assert_eq!((counts.sent, server.stats().received()), (due as u64, due as u64));
 }
@@ -100,10 +103,10 @@ fn arrivals_run_all_their_steps_and_iterations_limit_them() {
     let server = server(vec![Route::at("/a"), Route { latency: Latency::Constant(5.0), ..Route::at("/b") }]);
     let mut second = get("/b");
     second.request = 1;
-    let pause = Step::Pause(Wait { min: 10 * MILLI, max: 10 * MILLI });
+    let pause = pause(10);
     let steps = vec![http(get("/a")), pause, http(second)];
     let mut plan = plan(server.addr(), rate(100, 2 * SECOND, 100), 2 * SECOND, steps);
-    plan.iterations = Some(60);
+    plan.loads[0].iterations = Some(60);
     let snapshot = run(plan);
     assert_eq!((cell(&snapshot, 0).counts.sent, cell(&snapshot, 1).counts.sent), (60, 60));
     assert_eq!(snapshot.health.iterations, 60);

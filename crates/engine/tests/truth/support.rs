@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 use plimsoll_engine::{Engine, Materials, Running, prepare};
 use plimsoll_measure::{Cell, Counts, ErrorClass, Layout, RATE_SECONDS, Snapshot, Window, WindowId};
 use plimsoll_plan::{
-    Connections, ConnectionsPer, Distribution, HttpVersion, Load, PLAN_VERSION, Plan, Preflight, Ramp, RunId,
-    Share, Target,
+    Connections, ConnectionsPer, Distribution, HttpVersion, Load, LoadGroup, PLAN_VERSION, Plan, Preflight,
+    Ramp, RunId, Share, Target,
 };
-use plimsoll_scenario::{Action, Body, HttpStep, Scenario, Step, Wait};
+use plimsoll_scenario::{Action, Body, HttpStep, Scenario, Script, Step, StepAction, Wait};
 use plimsoll_testbed::{Config, Route, Testbed};
 
 pub(crate) const SECOND: u64 = 1_000_000_000;
@@ -53,13 +53,46 @@ pub(crate) fn get(path: &str) -> HttpStep {
         headers: vec![],
         body: Body::Empty,
         expect: vec![(200, 399)],
+        that: None,
         timeout: 10 * SECOND,
         redirects: 10,
     }
 }
 
 pub(crate) fn http(step: HttpStep) -> Step {
-    Step::Http(Box::new(step))
+    Step::new(step.at.clone(), StepAction::Http(Box::new(step)))
+}
+
+/// A step that pauses for so many milliseconds.
+pub(crate) fn pause(millis: u64) -> Step {
+    Step::new("test pause", StepAction::Pause(length(millis)))
+}
+
+/// Always so many milliseconds.
+pub(crate) fn length(millis: u64) -> Wait {
+    Wait::Uniform { min: millis * MILLI, max: millis * MILLI }
+}
+
+pub(crate) fn scenario(name: &str, action: Action) -> Scenario {
+    Scenario {
+        name: name.into(),
+        weight: 1,
+        wait: None,
+        state: vec![],
+        on_start: vec![],
+        on_stop: vec![],
+        action,
+    }
+}
+
+/// Request names of a script, by their numbers.
+fn names(script: &Script) -> Vec<String> {
+    let text = serde_json::to_string(script).unwrap();
+    let numbers = text.split("\"request\":").skip(1).map(|rest| {
+        let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
+        digits.parse::<u16>().unwrap()
+    });
+    (0..=numbers.max().unwrap_or(0)).map(|number| format!("request {number}")).collect()
 }
 
 /// A plan of one scenario; tests change what they are about.
@@ -68,11 +101,8 @@ pub(crate) fn plan(address: SocketAddr, load: Load, duration: u64, steps: Vec<St
         Load::Closed { .. } => ConnectionsPer::User,
         Load::Open { .. } => ConnectionsPer::Worker,
     };
-    let count = steps.iter().filter_map(|step| match step {
-        Step::Http(http) => Some(http.request),
-        Step::Pause(_) => None,
-    });
-    let requests = (0..=count.max().unwrap_or(0)).map(|i| format!("request {i}")).collect();
+    let script = Script { scenarios: vec![scenario("s", Action::Steps(steps))], ..Script::default() };
+    let requests = names(&script);
     Plan {
         version: PLAN_VERSION,
         run: RunId::default(),
@@ -96,12 +126,17 @@ pub(crate) fn plan(address: SocketAddr, load: Load, duration: u64, steps: Vec<St
             headers: vec![],
         },
         vars: vec![],
-        load,
+        script,
+        loads: vec![LoadGroup {
+            load,
+            start: 0,
+            duration,
+            graceful_ramp_down: 10 * SECOND,
+            iterations: None,
+            scenarios: vec![0],
+        }],
         duration,
         graceful_stop: 10 * SECOND,
-        graceful_ramp_down: 10 * SECOND,
-        iterations: None,
-        scenarios: vec![Scenario { name: "s".into(), weight: 1, wait: None, action: Action::Steps(steps) }],
         layout: Layout {
             requests,
             windows: vec![Window { name: "main".into(), judged: true, spans: vec![(0, duration)] }],
@@ -124,12 +159,12 @@ pub(crate) fn rate(per_second: u64, duration: u64, max_in_flight: u64) -> Load {
 /// A closed model of `count` users that together make `iterations` requests of one step.
 pub(crate) fn a_few(address: SocketAddr, count: u64, iterations: u64, step: HttpStep) -> Plan {
     let mut plan = plan(address, users(count, 60 * SECOND), 60 * SECOND, vec![http(step)]);
-    plan.iterations = Some(iterations);
+    plan.loads[0].iterations = Some(iterations);
     plan
 }
 
 pub(crate) fn wait(millis: u64) -> Option<Wait> {
-    Some(Wait { min: millis * MILLI, max: millis * MILLI })
+    Some(length(millis))
 }
 
 pub(crate) fn whole(plan: Plan) -> Share {
@@ -154,7 +189,7 @@ pub(crate) fn run_with(plan: Plan, materials: Materials, threads: usize) -> Snap
 pub(crate) fn during(engine: Engine, meanwhile: impl AsyncFnOnce(&mut Running)) -> Snapshot {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let mut running = engine.launch(Instant::now());
+        let mut running = engine.launch(Instant::now(), None).unwrap();
         let mut total = running.take().await;
         meanwhile(&mut running).await;
         total.merge(&running.take().await);
