@@ -63,9 +63,9 @@ pub enum BindError {
 impl From<CompileError> for BindError {
     /// A fault that shows only when tables have their text.
     fn from(error: CompileError) -> Self {
-        let text = error.to_string();
-        let message = text.strip_prefix(&error.at).unwrap_or(&text).trim_start_matches(": ").to_owned();
-        Self::Unfit { at: error.at, message }
+        let column = error.column.map_or_else(String::new, |column| format!(" (column {column})"));
+        let closest = error.closest.map_or_else(String::new, |name| format!("; did you mean \"{name}\"?"));
+        Self::Unfit { at: format!("{}{column}", error.at), message: format!("{}{closest}", error.message) }
     }
 }
 

@@ -159,7 +159,7 @@ fn texts_from_elsewhere_are_judged_when_they_are_there() {
     assert_eq!(wrong.len(), 1);
     let text = wrong[0].to_string();
     assert!(
-        text.starts_with("spec.scenarios[0].steps[0].http.path: (column ") && text.contains("\"email\""),
+        text.starts_with("spec.scenarios[0].steps[0].http.path (column 4): ") && text.contains("\"email\""),
         "{text}"
     );
     assert!(!text.contains("s3cret"));

@@ -19,7 +19,7 @@ fn with_http(change: impl FnOnce(&mut HttpStep)) -> Step {
 fn templates() {
     assert_eq!(
         fault(get("/a/${vars.kye}")),
-        "spec.scenarios[0].steps[0].http.path (column 6): unknown variable \"kye\"; did you mean \"key\"?"
+        "spec.scenarios[0].steps[0].http.path (column 6): unknown variable vars.kye; did you mean \"key\"?"
     );
     let open = fault(with_http(|http| http.body = Body::Text("a ${uuid()".into())));
     assert_eq!(open, "spec.scenarios[0].steps[0].http.body (column 3): ${ without its closing }");
@@ -46,9 +46,9 @@ fn expressions() {
 fn names_in_expressions() {
     for (expr, column, closest) in [
         ("statsu == 200", 1, "status"),
-        ("status == 200 && laten > duration('1s')", 18, "latency"),
+        ("status == 200 && latncy > duration('1s')", 18, "latency"),
         ("bdy.id == 1", 1, "body"),
-        ("startswith(text, 'a')", 1, "startsWith"),
+        ("siez(text) == 1", 1, "size"),
         ("text.startswith('a')", 5, "startsWith"),
         ("runn.user == 1", 1, "run"),
         ("run.usr == 1", 1, "user"),

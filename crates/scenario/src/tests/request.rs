@@ -172,7 +172,7 @@ fn a_header_with_a_line_break_is_refused_and_never_shown() {
 fn faults_name_their_place_and_the_closest_name() {
     assert_eq!(
         errors(HttpStep { path: "/a/${vars.kye}".into(), ..step() }),
-        ["spec.scenarios[0].steps[0].http.path (column 6): unknown variable \"kye\"; did you mean \"key\"?"]
+        ["spec.scenarios[0].steps[0].http.path (column 6): unknown variable vars.kye; did you mean \"key\"?"]
     );
     assert_eq!(
         errors(HttpStep { body: Body::Json(json!({"a": ["ok", "${1 +}"]})), ..step() }),
