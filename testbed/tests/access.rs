@@ -30,7 +30,8 @@ fn with_auth_only_good_tokens_get_in() {
     let token = own.text("access_token");
     let mut status = |token: Option<&str>, path: &str| client.call("GET", path, token, &Value::Null).status;
     for path in ["/api/debates", "/api/slo/status", "/api/system/info", "/api/knowledge/search?q=x"] {
-        let got = [None, Some("nonsense"), Some(&*foreign), Some(&*own.text("refresh_token"))].map(|t| status(t, path));
+        let got = [None, Some("nonsense"), Some(&*foreign), Some(&*own.text("refresh_token"))]
+            .map(|t| status(t, path));
         assert_eq!(got, [401; 4], "{path}");
         assert_eq!((status(Some(&token), path), status(Some("static"), path)), (200, 200), "{path}");
     }
@@ -53,7 +54,8 @@ fn sessions_need_a_token_even_without_auth_and_refreshes_rotate() {
     let first = login(&mut client, "u1@load.test", "p");
     let session = client.call("GET", "/api/auth/session", Some(&first.text("access_token")), &Value::Null);
     assert_eq!((session.status, session.json()["user"]["email"].clone()), (200, json!("u1@load.test")));
-    let challenge = client.call("POST", "/api/auth/mfa/challenge", Some(&first.text("access_token")), &json!({}));
+    let challenge =
+        client.call("POST", "/api/auth/mfa/challenge", Some(&first.text("access_token")), &json!({}));
     assert!(challenge.status == 200 && !challenge.text("challenge_id").is_empty());
     let old = json!({"refresh_token": first.text("refresh_token")});
     let second = client.post("/api/auth/refresh", &old);
@@ -65,9 +67,16 @@ fn sessions_need_a_token_even_without_auth_and_refreshes_rotate() {
     testbed.merge_fault(&json!({"aragora": {"auth": {"rotate": false, "accessSeconds": 0}}})).unwrap();
     let third = login(&mut client, "u1@load.test", "p");
     let same = json!({"refresh_token": third.text("refresh_token")});
-    assert_eq!([client.post("/api/auth/refresh", &same).status, client.post("/api/auth/refresh", &same).status], [200; 2]);
+    assert_eq!(
+        [client.post("/api/auth/refresh", &same).status, client.post("/api/auth/refresh", &same).status],
+        [200; 2]
+    );
     let old_token = third.text("access_token");
-    assert_eq!(client.call("GET", "/api/auth/session", Some(&old_token), &Value::Null).status, 401, "it is too old");
+    assert_eq!(
+        client.call("GET", "/api/auth/session", Some(&old_token), &Value::Null).status,
+        401,
+        "it is too old"
+    );
     let counts = testbed.stats().aragora;
     assert_eq!((counts.refreshes, counts.refreshes_rejected, counts.logins), (4, 1, 2));
 }
@@ -86,7 +95,10 @@ fn logins_are_refused_as_set() {
     assert_eq!((locked.status, locked.header("retry-after")), (429, Some("60")));
     testbed.merge_fault(&json!({"aragora": {"auth": {"lockoutAfter": null, "mfa": true}}})).unwrap();
     let pending = login(&mut client, "a@load.test", "right");
-    assert_eq!((pending.json()["mfa_required"].clone(), pending.json().get("access_token")), (json!(true), None));
+    assert_eq!(
+        (pending.json()["mfa_required"].clone(), pending.json().get("access_token")),
+        (json!(true), None)
+    );
     let verify = |code: &str| json!({"pending_token": pending.text("pending_token"), "code": code});
     assert_eq!(client.post("/api/auth/mfa/verify", &verify("000000")).status, 401);
     let verified = client.post("/api/auth/mfa/verify", &verify("123456"));
@@ -134,7 +146,8 @@ fn refusals_and_allowed_answers_tell_of_the_limit() {
     let testbed = start(&json!({"limits": [{"path": "/api/health", "rate": 0.5, "burst": 2}]}));
     let mut client = Client::connect(testbed.addr());
     let answers: Vec<Response> = (0..3).map(|_| client.get("/api/health").unwrap()).collect();
-    let remaining: Vec<_> = answers.iter().map(|answer| answer.header("x-ratelimit-remaining").unwrap()).collect();
+    let remaining: Vec<_> =
+        answers.iter().map(|answer| answer.header("x-ratelimit-remaining").unwrap()).collect();
     assert_eq!(remaining, ["1", "0", "0"]);
     for answer in &answers {
         assert_eq!(answer.header("x-ratelimit-limit"), Some("2"));
@@ -151,7 +164,14 @@ fn refusals_and_allowed_answers_tell_of_the_limit() {
 #[test]
 fn scopes_and_keys_of_limits_are_kept() {
     let limits = vec![
-        Limit { path: Some("/api/debates".into()), exact: true, method: Some("POST".into()), burst: 1, by: By::Token, ..Limit::default() },
+        Limit {
+            path: Some("/api/debates".into()),
+            exact: true,
+            method: Some("POST".into()),
+            burst: 1,
+            by: By::Token,
+            ..Limit::default()
+        },
         Limit { path: Some("/api/agents".into()), burst: 1, by: By::All, ..Limit::default() },
     ];
     let testbed = Testbed::start(Config { limits, ..Config::aragora() }).unwrap();
@@ -164,6 +184,7 @@ fn scopes_and_keys_of_limits_are_kept() {
     assert_eq!((list(&mut client).status, list(&mut client).header("x-ratelimit-limit")), (200, None));
     let agents = [client.get("/api/agents").unwrap().status, client.get("/api/agents").unwrap().status];
     assert_eq!(agents, [200, 429]);
-    let error = testbed.merge_fault(&json!({"limits": [{"burst": 1, "by": "cookie"}]})).unwrap_err().to_string();
+    let error =
+        testbed.merge_fault(&json!({"limits": [{"burst": 1, "by": "cookie"}]})).unwrap_err().to_string();
     assert!(error.contains("cookie"), "{error}");
 }

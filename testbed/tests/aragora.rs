@@ -47,7 +47,8 @@ fn poll(client: &mut Client, path: &str, is_done: impl Fn(&Value) -> bool) -> Ve
 }
 
 fn is_over(answer: &Value) -> bool {
-    ["completed", "consensus", "no_consensus", "error", "failed"].contains(&answer["status"].as_str().unwrap())
+    ["completed", "consensus", "no_consensus", "error", "failed"]
+        .contains(&answer["status"].as_str().unwrap())
 }
 
 #[test]
@@ -78,7 +79,10 @@ fn a_debate_goes_from_its_start_to_its_outcome() {
     let seen = poll(&mut client, &format!("/api/v1/debates/{second}"), is_over);
     assert_eq!(seen.last().unwrap()["status"], json!("error"));
     let list = client.get("/api/debates?limit=1&offset=1").unwrap().json();
-    assert_eq!((&list["debates"][0]["id"], &list["total"], &list["limit"]), (&json!(id), &json!(2), &json!(1)));
+    assert_eq!(
+        (&list["debates"][0]["id"], &list["total"], &list["limit"]),
+        (&json!(id), &json!(2), &json!(1))
+    );
     let found = client.get("/api/debates/search?q=TEA").unwrap().json();
     assert_eq!((found["results"].as_array().unwrap().len(), &found["query"]), (2, &json!("TEA")));
 }
@@ -88,7 +92,8 @@ fn ids_of_others_are_not_known_here() {
     let (testbed, other) = (start(), start());
     let (mut client, mut stranger) = (Client::connect(testbed.addr()), Client::connect(other.addr()));
     let node = json!({"content": "a fact", "node_type": "fact"});
-    let (spec, ideas) = (json!({"input_content": "# spec", "input_type": "spec"}), json!({"ideas": ["a", "b"]}));
+    let (spec, ideas) =
+        (json!({"input_content": "# spec", "input_type": "spec"}), json!({"ideas": ["a", "b"]}));
     for (make, body, field, paths) in [
         ("/api/debate", debate(1), "debate_id", &["/api/debates/{}", "/api/debates/{}/messages"][..]),
         ("/api/knowledge/nodes", node, "node_id", &["/api/knowledge/nodes/{}"]),
@@ -143,7 +148,8 @@ fn what_is_missing_or_wrong_in_a_debate_is_told() {
 
 #[test]
 fn capacity_purge_and_stuck_debates_are_as_set() {
-    let settings = json!({"debates": {"durationMs": 100, "capacity": 2, "purgeAfterMs": 100, "stuck": {"first": 1}}});
+    let settings =
+        json!({"debates": {"durationMs": 100, "capacity": 2, "purgeAfterMs": 100, "stuck": {"first": 1}}});
     let testbed = start_with(&settings);
     let mut client = Client::connect(testbed.addr());
     let ids: Vec<String> = (0..2).map(|_| client.post("/api/debate", &debate(1)).text("debate_id")).collect();
@@ -154,7 +160,11 @@ fn capacity_purge_and_stuck_debates_are_as_set() {
         assert!(Instant::now() < deadline);
     }
     assert_eq!(client.get(&format!("/api/debates/{}", ids[0])).unwrap().text("status"), "running");
-    assert_eq!(client.post("/api/debate", &debate(1)).status, 201, "the stuck one takes a place, the other none");
+    assert_eq!(
+        client.post("/api/debate", &debate(1)).status,
+        201,
+        "the stuck one takes a place, the other none"
+    );
 }
 
 #[test]
@@ -171,14 +181,16 @@ fn knowledge_is_made_read_changed_found_and_deleted() {
     assert_eq!((changed.status, changed.json()["version"].clone()), (200, json!(2)));
     let found = client.get("/api/knowledge/search?q=quorum&limit=10").unwrap().json();
     assert_eq!(found["results"][0]["node_id"], json!(id));
-    let answer = client.post("/api/knowledge/query", &json!({"query": "What is a quorum?", "context": {}})).json();
+    let answer =
+        client.post("/api/knowledge/query", &json!({"query": "What is a quorum?", "context": {}})).json();
     assert_eq!(answer["sources"][0]["node_id"], json!(id));
     let sync = json!({"source_workspace_id": "w1", "target_workspace_id": "w2", "sync_type": "full"});
     let synced = client.post("/api/knowledge/federation/sync", &sync);
     assert_eq!((synced.status, synced.json()["nodes"].clone()), (202, json!(1)));
     assert_eq!(client.post("/api/knowledge/federation/sync", &json!({})).status, 400);
     assert_eq!(client.post("/api/knowledge/federation/query", &json!({"query": "quorum"})).status, 200);
-    let evidence = client.post("/api/knowledge/evidence/collect", &json!({"claim": "it is so"})).text("evidence_id");
+    let evidence =
+        client.post("/api/knowledge/evidence/collect", &json!({"claim": "it is so"})).text("evidence_id");
     let validated = client.post(&format!("/api/knowledge/evidence/{evidence}/validate"), &json!({}));
     assert_eq!((validated.status, validated.json()["valid"].clone()), (200, json!(true)));
     assert_eq!(client.post("/api/knowledge/evidence/x/validate", &json!({})).status, 404);
@@ -189,7 +201,8 @@ fn knowledge_is_made_read_changed_found_and_deleted() {
 
 #[test]
 fn gauntlets_end_with_findings_or_fail() {
-    let settings = json!({"jobs": {"gauntletMs": 200, "failed": {"every": 2}, "verdicts": ["FAIL"], "quota": 2}});
+    let settings =
+        json!({"jobs": {"gauntletMs": 200, "failed": {"every": 2}, "verdicts": ["FAIL"], "quota": 2}});
     let testbed = start_with(&settings);
     let mut client = Client::connect(testbed.addr());
     let spec = json!({"input_content": "# spec", "input_type": "architecture", "profile": "quick"});
@@ -201,7 +214,10 @@ fn gauntlets_end_with_findings_or_fail() {
     let statuses: Vec<&str> = seen.iter().map(|answer| answer["status"].as_str().unwrap()).collect();
     assert_eq!(statuses, ["pending", "running", "completed"]);
     let last = seen.last().unwrap();
-    assert_eq!((&last["findings"][0]["severity"], &last["verdict"]["verdict"]), (&json!("CRITICAL"), &json!("FAIL")));
+    assert_eq!(
+        (&last["findings"][0]["severity"], &last["verdict"]["verdict"]),
+        (&json!("CRITICAL"), &json!("FAIL"))
+    );
     let results = client.get("/api/gauntlet/results?limit=5").unwrap().json();
     assert_eq!((&results["results"][0]["gauntlet_id"], &results["total"]), (&json!(id), &json!(1)));
     assert_eq!(client.get(&format!("/api/gauntlet/{id}/export?format=json")).unwrap().status, 200);
@@ -217,7 +233,8 @@ fn pipelines_go_through_their_stages() {
     let testbed = start();
     let mut client = Client::connect(testbed.addr());
     let base = "/api/v1/canvas/pipeline";
-    let made = client.post(&format!("{base}/from-ideas"), &json!({"ideas": ["a", "b", "c"], "auto_advance": false}));
+    let made =
+        client.post(&format!("{base}/from-ideas"), &json!({"ideas": ["a", "b", "c"], "auto_advance": false}));
     assert_eq!((made.status, made.json()["goals_count"].clone()), (201, json!(3)));
     let id = made.text("pipeline_id");
     assert_eq!(client.get(&format!("{base}/{id}/receipt")).unwrap().status, 404);
@@ -227,7 +244,8 @@ fn pipelines_go_through_their_stages() {
     let graph = client.get(&format!("{base}/{id}/graph")).unwrap().json();
     assert_eq!((graph["nodes"].as_array().unwrap().len(), graph["edges"].as_array().unwrap().len()), (6, 3));
     assert_eq!(client.get(&format!("{base}/{id}/receipt")).unwrap().status, 200);
-    let run = json!({"input_text": "x", "dry_run": true, "stages": ["ideas", "goals"], "enable_receipts": false});
+    let run =
+        json!({"input_text": "x", "dry_run": true, "stages": ["ideas", "goals"], "enable_receipts": false});
     let run = client.post(&format!("{base}/run"), &run);
     assert_eq!((run.status, run.json()["stages"].clone()), (202, json!(["ideas", "goals"])));
     assert_eq!(client.post(&format!("{base}/from-ideas"), &json!({"ideas": []})).status, 400);

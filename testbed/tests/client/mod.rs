@@ -51,9 +51,16 @@ impl Client {
     }
 
     /// Asks with a JSON body, and with a bearer token if there is one.
-    pub fn call(&mut self, method: &str, path: &str, token: Option<&str>, body: &serde_json::Value) -> Response {
+    pub fn call(
+        &mut self,
+        method: &str,
+        path: &str,
+        token: Option<&str>,
+        body: &serde_json::Value,
+    ) -> Response {
         let bearer = token.map(|token| format!("Bearer {token}"));
-        let headers: Vec<(&str, &str)> = bearer.iter().map(|value| ("Authorization", value.as_str())).collect();
+        let headers: Vec<(&str, &str)> =
+            bearer.iter().map(|value| ("Authorization", value.as_str())).collect();
         let body = if body.is_null() { String::new() } else { body.to_string() };
         self.send(method, path, &headers, body.as_bytes()).unwrap()
     }
