@@ -7,7 +7,6 @@ use plimsoll_measure::{End, ErrorClass, RequestId};
 use plimsoll_scenario::{CompiledHttp, Needs, Rng};
 use rustls_pki_types::ServerName;
 
-use crate::core::Core;
 use crate::dial::Destination;
 use crate::fault::Fault;
 use crate::flight::{Ended, Flight};
@@ -34,7 +33,6 @@ pub(crate) struct Redirected {
 
 /// Follows a redirect and those after it. A response that still redirects at the limit has failed, whatever the step expects.
 pub(crate) async fn follow(
-    core: &Core,
     lane: &mut Lane,
     step: &CompiledHttp,
     needs: Needs,
@@ -42,11 +40,12 @@ pub(crate) async fn follow(
     redirected: Redirected,
     limit: Instant,
 ) -> Ended {
+    let core = flight.core();
     let Redirected { mut head, mut now, choices, epoch } = redirected;
     let after = std::mem::replace(&mut lane.memory.rng, choices);
     let parts = step.parts(&mut env_at(core, &mut lane.memory, epoch));
     lane.memory.rng = after;
-    let Ok(mut parts) = parts else { return conclude(core, lane, step, needs, flight, head, now) };
+    let Ok(mut parts) = parts else { return conclude(lane, step, needs, flight, head, now) };
     let mut place = Place {
         scheme: core.origin.scheme().to_owned(),
         host: core.destination.host.clone(),
@@ -84,9 +83,9 @@ pub(crate) async fn follow(
     // The limit is reached and there is no answer yet.
     if head.location.as_deref().is_some_and(|location| place.follow(location).is_some()) {
         let answer = (head.status, head.headers);
-        return refuse(core, lane, needs, flight, answer, now, ErrorClass::Status);
+        return refuse(lane, needs, flight, answer, now, ErrorClass::Status);
     }
-    conclude(core, lane, step, needs, flight, head, now)
+    conclude(lane, step, needs, flight, head, now)
 }
 
 /// One exchange with another origin than the target, on a connection for it alone.

@@ -96,9 +96,9 @@ pub(crate) async fn perform(
     };
     if head.location.is_some() {
         let redirected = Redirected { head, now, choices, epoch };
-        return Box::pin(follow(core, lane, step, needs, flight, redirected, limit)).await;
+        return Box::pin(follow(lane, step, needs, flight, redirected, limit)).await;
     }
-    conclude(core, lane, step, needs, flight, head, now)
+    conclude(lane, step, needs, flight, head, now)
 }
 
 /// A timeout says what it was.
@@ -109,7 +109,6 @@ pub(crate) fn timed_out(step: &CompiledHttp) -> Fault {
 
 /// Judges a complete response, whose body is in `lane.body` as far as it was kept, and records its request.
 pub(crate) fn conclude(
-    core: &Core,
     lane: &mut Lane,
     step: &CompiledHttp,
     needs: Needs,
@@ -117,9 +116,10 @@ pub(crate) fn conclude(
     head: Head,
     now: u64,
 ) -> Ended {
+    let core = flight.core();
     let Head { status, headers, .. } = head;
     if !step.expect.contains(status) {
-        return refuse(core, lane, needs, flight, (status, headers), now, ErrorClass::Status);
+        return refuse(lane, needs, flight, (status, headers), now, ErrorClass::Status);
     }
     if !step.has_that() {
         let ended = flight.end(End::Complete { status, error: None }, now);
@@ -148,7 +148,6 @@ pub(crate) fn conclude(
 
 /// A complete response that is not what was expected, with its status and headers.
 pub(crate) fn refuse(
-    core: &Core,
     lane: &mut Lane,
     needs: Needs,
     flight: Flight<'_>,
@@ -156,6 +155,7 @@ pub(crate) fn refuse(
     now: u64,
     class: ErrorClass,
 ) -> Ended {
+    let core = flight.core();
     let ended = flight.refused(class, status, now, || excerpt(status, &lane.body));
     if needs.response {
         told(core, lane, &headers, &ended);

@@ -83,13 +83,11 @@ pub(crate) fn enters(core: &Core, lane: &mut Lane, step: &CompiledStep) -> bool 
 }
 
 fn name(tracer: &crate::trace::Tracer, step: &CompiledStep) -> String {
-    match request_of(step) {
-        Some(RequestId(request)) => tracer.request(request),
-        None => match &step.action {
-            CompiledStepAction::Pause(_) => "pause".to_owned(),
-            CompiledStepAction::Run(_) => "run".to_owned(),
-            _ => "set".to_owned(),
-        },
+    match (&step.action, request_of(step)) {
+        (CompiledStepAction::Run(_), _) => "run".to_owned(),
+        (CompiledStepAction::Pause(_), _) => "pause".to_owned(),
+        (_, Some(RequestId(request))) => tracer.request(request),
+        (_, None) => "set".to_owned(),
     }
 }
 

@@ -88,7 +88,7 @@ pub(super) async fn open(
     let Some((source, first)) = stream else {
         return Err(no_stream(core, lane, step, needs, flight, head, arrival.at));
     };
-    let request = conclude(core, lane, http, needs, flight, head, arrival.at);
+    let request = conclude(lane, http, needs, flight, head, arrival.at);
     if request.error.is_some() {
         return Err(request);
     }
@@ -117,10 +117,10 @@ fn no_stream(
 ) -> Ended {
     let status = head.status;
     if (300..400).contains(&status) {
-        return refuse(core, lane, needs, flight, (status, head.headers), now, ErrorClass::Status);
+        return refuse(lane, needs, flight, (status, head.headers), now, ErrorClass::Status);
     }
     if !(200..300).contains(&status) || !step.http.expect.contains(status) {
-        return conclude(core, lane, &step.http, needs, flight, head, now);
+        return conclude(lane, &step.http, needs, flight, head, now);
     }
     let kind = content_type(&head).unwrap_or_else(|| "of no type".to_owned());
     let cause = format!("the response is {kind}, not text/event-stream");

@@ -70,14 +70,14 @@ pub(super) async fn open(
         None => return Err(failed(core, lane, needs, flight, timed_out(&step.handshake))),
     };
     if head.status != SWITCHED {
-        return Err(conclude(core, lane, &step.handshake, needs, flight, head, arrival.at));
+        return Err(conclude(lane, &step.handshake, needs, flight, head, arrival.at));
     }
     if let Err(fault) = handshake::agree(&offer, &head.headers) {
         return Err(failed(core, lane, needs, flight, fault));
     }
     // One that was not wanted says goodbye when it is dropped.
     let socket = Socket::new(fresh.io, fresh.permit, masks, first, arrival);
-    let request = conclude(core, lane, &step.handshake, needs, flight, head, arrival.at);
+    let request = conclude(lane, &step.handshake, needs, flight, head, arrival.at);
     if request.error.is_some() {
         return Err(request);
     }
