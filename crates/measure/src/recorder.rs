@@ -86,9 +86,7 @@ impl Recorder {
     pub fn observe(&mut self, metric: MetricId, at: u64, hook: bool, what: Observation) {
         let Some(window) = self.window(at, hook) else { return };
         let Some(cell) = self.meter.observe(metric, window, what) else { return };
-        if hook {
-            return;
-        }
+        // The window of hooks is not judged: no objective counts it.
         for (objective, bad) in self.bounds.judge_metric(cell, what) {
             self.seconds.at(at).objectives[objective].count(bad);
             self.objectives[objective].count(bad);

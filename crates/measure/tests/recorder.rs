@@ -552,6 +552,8 @@ proptest! {
         causes.dedup();
         let (own, rest): (Vec<&Failure>, Vec<&Failure>) = merged.failures.iter().partition(|f| f.class.is_some());
         prop_assert_eq!(own.len(), causes.len().min(FAILURE_GROUPS));
+        let kept: Vec<(u16, u16)> = own.iter().filter_map(|f| Some((f.status?, f.request.0))).collect();
+        prop_assert_eq!(&kept[..], &causes[..kept.len()], "those that are first in order keep a row");
         prop_assert!(rest.len() <= 2 && (causes.len() > FAILURE_GROUPS || rest.is_empty()));
         for failure in own {
             let count = statuses.iter().filter(|(request, status, _)| (Some(*status), *request) == (failure.status, failure.request.0)).count();
