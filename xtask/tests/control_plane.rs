@@ -81,3 +81,36 @@ fn with_controllers_a_job_makes_pods() {
     drop(plane);
     std::fs::remove_dir_all(folder).unwrap();
 }
+
+#[test]
+fn an_api_server_takes_the_resource_definitions_and_every_example() {
+    if missing(&ControlPlane::PROGRAMS) {
+        return;
+    }
+    let folder = scratch("definitions");
+    let plane = ControlPlane::start(&folder, Controllers::None).unwrap();
+    let kubectl = |arguments: &[&str]| process::output(plane.kubectl().unwrap().args(arguments));
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let path = |relative: &str| root.join(relative).to_str().unwrap().to_owned();
+    // Not server-side: an annotation of limited length then holds the whole definition.
+    kubectl(&["apply", "--filename", &path("crds")]).unwrap();
+    kubectl(&["wait", "--for=condition=Established", "--timeout=30s", "crd", "--all"]).unwrap();
+    for namespace in ["shop", "cart", "pay", "aragora"] {
+        kubectl(&["create", "namespace", namespace]).unwrap();
+    }
+    let mut seen = 0;
+    for examples in [path("examples"), path("examples/aragora")] {
+        for entry in std::fs::read_dir(examples).unwrap() {
+            let file = entry.unwrap().path();
+            if file.extension().is_none_or(|extension| extension != "yaml") {
+                continue;
+            }
+            let file = file.to_str().unwrap();
+            kubectl(&["create", "--dry-run=server", "--validate=strict", "--filename", file]).unwrap();
+            seen += 1;
+        }
+    }
+    assert!(seen > 10, "{seen} examples");
+    drop(plane);
+    std::fs::remove_dir_all(folder).unwrap();
+}

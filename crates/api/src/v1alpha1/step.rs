@@ -18,7 +18,7 @@ pub type Expressions = BTreeMap<String, String>;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = rules(&[(
-    "[has(self.http), has(self.poll), has(self.websocket), has(self.sse), has(self.pause), has(self.run)].filter(x, x).size() <= 1",
+    "(has(self.http) ? 1 : 0) + (has(self.poll) ? 1 : 0) + (has(self.websocket) ? 1 : 0) + (has(self.sse) ? 1 : 0) + (has(self.pause) ? 1 : 0) + (has(self.run) ? 1 : 0) <= 1",
     "a step has at most one action: http, poll, websocket, sse, pause or run",
 )])))]
 pub struct Step {
@@ -86,7 +86,7 @@ pub struct Step {
 /// A length of time: drawn evenly between min and max, constant, or exponentially distributed with a mean.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(extend("x-kubernetes-validations" = rules(&[(
-    "has(self.min) == has(self.max) && [has(self.min), has(self.constant), has(self.exponential)].filter(x, x).size() == 1",
+    "has(self.min) == has(self.max) && (has(self.min) ? 1 : 0) + (has(self.constant) ? 1 : 0) + (has(self.exponential) ? 1 : 0) == 1",
     "give either min and max, or constant, or exponential",
 ), (
     "!has(self.min) || !has(self.max) || duration(self.min) <= duration(self.max)",
