@@ -15,6 +15,9 @@ pub(super) const MOST_ARGUMENTS: usize = 4;
 /// Nanoseconds of a second.
 const SECOND: i64 = 1_000_000_000;
 
+/// 2⁶³: the least double that is over every int. Its negation is the least int.
+const BEYOND: f64 = 9_223_372_036_854_775_808.0;
+
 /// A function of its arguments alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
@@ -130,12 +133,7 @@ fn int(of: &View<'_>) -> Result<Value, Failure> {
     }
     match of.value() {
         Some(Value::Int(int)) => Ok(Value::Int(*int)),
-        // Both bounds are doubles; 2⁶³ itself does not fit.
-        Some(Value::Double(double))
-            if (-9.223_372_036_854_775_808e18..9.223_372_036_854_775_808e18).contains(double) =>
-        {
-            Ok(Value::Int(*double as i64))
-        }
+        Some(Value::Double(double)) if (-BEYOND..BEYOND).contains(double) => Ok(Value::Int(*double as i64)),
         Some(Value::Double(_)) => Err(ops::overflow()),
         Some(Value::Timestamp(nanos)) => Ok(Value::Int(nanos.div_euclid(SECOND))),
         _ => Err(not("a number, string or timestamp", of)),
@@ -149,7 +147,11 @@ fn double(of: &View<'_>) -> Result<Value, Failure> {
     match of.value() {
         Some(Value::Int(int)) => Ok(Value::Double(*int as f64)),
         Some(Value::Double(double)) => Ok(Value::Double(*double)),
-        Some(Value::Timestamp(nanos)) => Ok(Value::Double(*nanos as f64 / SECOND as f64)),
+        Some(Value::Timestamp(nanos)) => {
+            // Whole seconds apart, because a double does not hold all nanoseconds since the epoch.
+            let fraction = nanos.rem_euclid(SECOND) as f64 / SECOND as f64;
+            Ok(Value::Double(nanos.div_euclid(SECOND) as f64 + fraction))
+        }
         _ => Err(not("a number, string or timestamp", of)),
     }
 }

@@ -17,6 +17,7 @@ mod loops;
 mod names;
 mod ops;
 mod parser;
+mod places;
 mod random;
 mod response;
 mod scope;

@@ -1,5 +1,8 @@
 //! Functions of chance. Every choice comes from the user's own generator, so that the same plan makes the same choices.
 
+use super::code::Code;
+use super::env::Env;
+use super::eval::State;
 use super::failure::{Failure, article};
 use super::value::Value;
 use crate::rng::Rng;
@@ -9,6 +12,59 @@ const LONGEST: i64 = 1 << 20;
 
 /// Alphabet of `randString`.
 const LETTERS: &[u8; 36] = b"abcdefghijklmnopqrstuvwxyz0123456789";
+
+impl Code {
+    /// Functions of chance.
+    pub(super) fn choose(&self, env: &mut Env<'_>, state: &mut State) -> Result<Value, Failure> {
+        match self {
+            Self::Pick(from) => match &**from {
+                // Only the element that is picked is computed, and the list is not copied.
+                Self::List(items) => match items.get(index(items.len(), &mut env.memory.rng)) {
+                    Some(item) => item.run(env, state),
+                    None => Err(Failure::new("pick from an empty list")),
+                },
+                from => {
+                    let value = from.run(env, state)?;
+                    let items = elements(&value)?;
+                    let picked = items.get(index(items.len(), &mut env.memory.rng));
+                    picked.cloned().ok_or_else(|| Failure::new("pick from an empty list"))
+                }
+            },
+            Self::Sample(two) => {
+                let (from, count) = (two.0.run(env, state)?, two.1.run(env, state)?);
+                let Value::List(items) = &from else {
+                    let kind = article(from.type_name());
+                    return Err(Failure::new(format!("sample(list, n) takes a list, not {kind}")));
+                };
+                state.take(items.len())?;
+                sample(items, int(&count)?, &mut env.memory.rng)
+            }
+            Self::RandInt(min, max) => {
+                let (min, max) = (int(&min.run(env, state)?)?, int(&max.run(env, state)?)?);
+                let (min, span) = range(min, max)?;
+                Ok(Value::Int(rand_int(min, span, &mut env.memory.rng)))
+            }
+            Self::RandString(length) => {
+                let length = letters(int(&length.run(env, state)?)?)?;
+                let mut out = Vec::with_capacity(length);
+                rand_string(length, &mut out, &mut env.memory.rng);
+                Ok(Value::String(String::from_utf8_lossy(&out).into()))
+            }
+            _ => {
+                let mut out = Vec::with_capacity(36);
+                uuid(&mut out, &mut env.memory.rng);
+                Ok(Value::String(String::from_utf8_lossy(&out).into()))
+            }
+        }
+    }
+}
+
+fn int(value: &Value) -> Result<i64, Failure> {
+    match value {
+        Value::Int(value) => Ok(*value),
+        other => Err(Failure::new(format!("expected an int, got {}", article(other.type_name())))),
+    }
+}
 
 /// The elements of a list that `pick` may choose from.
 pub(super) fn elements(value: &Value) -> Result<&[Value], Failure> {
@@ -20,12 +76,12 @@ pub(super) fn elements(value: &Value) -> Result<&[Value], Failure> {
 }
 
 /// A random place in something that has so many.
-pub(super) fn index(length: usize, rng: &mut Rng) -> usize {
+fn index(length: usize, rng: &mut Rng) -> usize {
     if length == 0 { 0 } else { rng.below(length as u64) as usize }
 }
 
 /// `count` different elements of a list in random order: the beginning of a Fisher-Yates shuffle.
-pub(super) fn sample(items: &[Value], count: i64, rng: &mut Rng) -> Result<Value, Failure> {
+fn sample(items: &[Value], count: i64, rng: &mut Rng) -> Result<Value, Failure> {
     let Some(count) = usize::try_from(count).ok().filter(|count| *count <= items.len()) else {
         return Err(Failure::new("sample(list, n): the list has fewer than n elements, or n is negative"));
     };

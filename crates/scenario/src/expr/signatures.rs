@@ -111,7 +111,7 @@ pub(super) enum Builtin {
 }
 
 /// What a function takes and gives.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Signature {
     pub(super) name: &'static str,
     /// How it is written, for messages.

@@ -175,9 +175,12 @@ impl Value {
             Self::Int(int) if int.unsigned_abs() > MOST_SECONDS => int.checked_mul(1_000_000),
             Self::Int(int) => int.checked_mul(SECOND),
             Self::Double(double) => {
-                let unit = if double.abs() > MOST_SECONDS as f64 { 1e6 } else { 1e9 };
-                // Nearly 2⁶³, which does not fit itself.
-                Some(double * unit).filter(|nanos| nanos.abs() < 9.2e18).map(|nanos| nanos as i64)
+                let unit = if double.abs() > MOST_SECONDS as f64 { 1_000_000 } else { SECOND };
+                // The whole apart, because a double does not hold all nanoseconds since the epoch; one that is no number, or too
+                // large for an int, becomes an int that does not fit when multiplied.
+                let whole = Some(double.trunc()).filter(|whole| whole.is_finite()).map(|whole| whole as i64);
+                let fraction = (double.fract() * unit as f64).round() as i64;
+                whole.and_then(|whole| whole.checked_mul(unit)).and_then(|nanos| nanos.checked_add(fraction))
             }
             _ => None,
         };

@@ -184,6 +184,7 @@ impl From<&serde_json::Value> for Value {
 
 /// What is known of a value before it is computed.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::enum_variant_names, reason = "a type is a value, so it has a type")]
 pub(crate) enum Type {
     Null,
     Bool,

@@ -113,7 +113,7 @@ impl<'e> View<'e> {
     }
 
     /// Whether it is an element of a list or a key of a map.
-    pub(super) fn is_in(self, container: Self) -> Result<bool, Failure> {
+    pub(super) fn lies_in(self, container: Self) -> Result<bool, Failure> {
         let container = container.built();
         match container.value() {
             Some(Value::List(items)) => match self.text() {
