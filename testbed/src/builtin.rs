@@ -6,10 +6,11 @@ use std::time::Duration;
 use http::StatusCode;
 use serde_json::{Value, json};
 
+use crate::aragora::matches;
 use crate::law::{self, Latency};
 use crate::reply::{self, Reply};
 use crate::route::{Body, Route};
-use crate::websocket::{Door, ECHO};
+use crate::websocket::{Door, ECHO, ORDER};
 
 /// What a path that says itself what it answers means.
 #[derive(Debug)]
@@ -47,7 +48,16 @@ pub(crate) fn default_routes() -> Vec<Route> {
             latency: Latency::Sequence(vec![3.0, 4.0, 3.0, 5.0]),
             ..Route::at("/api/items")
         },
+        Route { body: order("new"), latency: Latency::Sequence(vec![4.0, 6.0]), ..Route::at("/orders") },
+        Route { body: order("paid"), latency: Latency::Sequence(vec![2.0, 3.0]), ..Route::under("/orders/") },
     ]
+}
+
+/// The order of the default service.
+fn order(state: &str) -> Body {
+    Body::Json(
+        json!({"id": "1", "status": "ok", "state": state, "total": 1250, "access_token": "testbed-token"}),
+    )
 }
 
 /// The answer of the default service to a path that it does not know: a document with what scripts usually
@@ -66,6 +76,7 @@ pub(crate) fn find(path: &str) -> Option<Builtin> {
         "/echo" => return Some(Builtin::Echo),
         "/sse" => return Some(Builtin::Sse),
         "/ws/echo" => return Some(Builtin::Socket(&ECHO)),
+        _ if matches(ORDER.pattern, path) => return Some(Builtin::Socket(&ORDER)),
         _ => {}
     }
     let (name, value) = path.strip_prefix('/')?.split_once('/')?;

@@ -33,8 +33,8 @@ pub struct Config {
     pub log_entries: usize,
     /// Times in which no answer leaves, counted from the first request.
     pub freezes: Vec<Freeze>,
-    /// Whether `/status/{code}`, `/delay/{ms}`, `/bytes/{n}`, `/redirect/{n}`, `/echo`, `/sse` and `/ws/echo` are
-    /// served.
+    /// Whether `/status/{code}`, `/delay/{ms}`, `/bytes/{n}`, `/redirect/{n}`, `/echo`, `/sse`, `/ws/echo` and
+    /// `/ws/orders/{id}` are served.
     pub builtins: bool,
     /// The Aragora endpoints.
     pub aragora: Aragora,

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::config::ConfigError;
-use crate::fault;
+use crate::faults;
 use crate::log::{Log, percentile};
 use crate::reply::Reply;
 use crate::server::Server;
@@ -32,14 +32,14 @@ pub(crate) fn answer(server: &Server, method: &Method, target: (&str, Option<&st
             Reply::json(StatusCode::OK, &json!({"reset": true}))
         }
         ("/__log", "GET") => log(server, query),
-        ("/__fault", "GET") => fault::describe(&server.faults),
+        ("/__fault", "GET") => faults::describe(&server.faults),
         ("/__fault", "POST") => {
             change_fault(server, body, |patch| server.faults.merge(&patch, Instant::now()))
         }
         ("/__fault", "PUT") => change_fault(server, body, |fault| server.faults.set(fault, Instant::now())),
         ("/__fault", "DELETE") => {
             server.faults.clear();
-            fault::describe(&server.faults)
+            faults::describe(&server.faults)
         }
         ("/__state", "DELETE") => {
             server.world.forget();
@@ -136,7 +136,7 @@ fn change_fault<T: DeserializeOwned>(
         Err(error) => return problem(StatusCode::BAD_REQUEST, &format!("no fault can be read: {error}")),
     };
     match change(wanted) {
-        Ok(()) => fault::describe(&server.faults),
+        Ok(()) => faults::describe(&server.faults),
         Err(error) => problem(StatusCode::BAD_REQUEST, &error.to_string()),
     }
 }

@@ -29,7 +29,8 @@ Endpoints of the Aragora service ({id}: one that this server gave out, any other
   WebSocket /ws /ws/stream /ws/debates/{id}
 
 Built-in paths
-  /status/{code} /delay/{ms} /bytes/{n} /redirect/{n} /echo   /sse?events=N&every=MS   WebSocket /ws/echo
+  /status/{code} /delay/{ms} /bytes/{n} /redirect/{n} /echo   /sse?events=N&every=MS
+  WebSocket /ws/echo /ws/orders/{id}
 
 Control (neither counted nor disturbed)
   GET /__stats    counts by path and by endpoint (\"GET /api/debates/{id}\"), of WebSockets (ws) and event streams

@@ -11,6 +11,7 @@ mod connection;
 mod control;
 mod core;
 mod fault;
+mod faults;
 mod feed;
 mod http1;
 mod http2;

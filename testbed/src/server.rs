@@ -6,7 +6,7 @@ use crate::aragora::{self, World};
 use crate::builtin::{self, Builtin};
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError};
-use crate::fault::Faults;
+use crate::faults::Faults;
 use crate::ledger::Ledger;
 use crate::pki::Pki;
 use crate::plan::{Handler, Resolved};

@@ -267,7 +267,8 @@ pub fn endpoints() -> Vec<(&'static str, &'static str)> {
     let http =
         http.flat_map(|endpoint| endpoint.methods.iter().map(|(method, _)| (*method, endpoint.pattern)));
     let sockets = websocket::DOORS.iter().map(|door| ("WS", door.pattern));
-    http.chain([("GET", "/sse")]).chain(sockets).chain([("WS", websocket::ECHO.pattern)]).collect()
+    let builtin = [&websocket::ECHO, &websocket::ORDER].map(|door| ("WS", door.pattern));
+    http.chain([("GET", "/sse")]).chain(sockets).chain(builtin).collect()
 }
 
 /// Listens on all addresses; the result has the ports that were given out.

@@ -13,13 +13,15 @@ use std::io;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use serde_json::json;
+
 pub(crate) use self::handshake::{Opening, handshake_delay, open};
 pub(crate) use self::peers::Peers;
 
 use self::outbox::Outbox;
 use self::socket::{Next, Socket};
 use self::talk::{Moment, Out, Talk};
-use crate::aragora::{Live, matches};
+use crate::aragora::{Live, matches, stamp};
 use crate::core::Core;
 use crate::transport::Transport;
 
@@ -38,10 +40,19 @@ enum Kind {
     Echo,
     /// Subscriptions to debates and channels.
     Talk,
+    /// After the client's first message, what becomes of an order.
+    Order,
 }
 
 /// The door that sends everything back.
 pub(crate) static ECHO: Door = Door { pattern: "/ws/echo", kind: Kind::Echo };
+
+/// The door to the orders of the default service.
+pub(crate) static ORDER: Door = Door { pattern: "/ws/orders/{id}", kind: Kind::Order };
+
+/// The stages of an order, and the time from one to the next.
+const STAGES: [&str; 3] = ["packed", "shipped", "delivered"];
+const STAGE: Duration = Duration::from_millis(20);
 
 /// The doors to the Aragora service.
 pub(crate) static DOORS: &[Door] = &[
@@ -68,6 +79,7 @@ pub(crate) async fn serve<T: Transport>(
     let served = match (reject, door.kind) {
         (Some((code, reason)), _) => socket.close(code, reason).await,
         (None, Kind::Echo) => echo(&mut socket).await,
+        (None, Kind::Order) => order(&mut socket).await,
         (None, Kind::Talk) => talk(&mut socket, debate).await,
     };
     drop(place);
@@ -80,6 +92,29 @@ async fn echo<T: Transport>(socket: &mut Socket<T>) -> io::Result<()> {
         match socket.next(None).await? {
             Next::Message(message) => socket.send(message.is_text, &message.payload, Instant::now()).await?,
             Next::Due => {}
+            Next::Stop => return socket.close(1001, "the server stops").await,
+            Next::Ended => return Ok(()),
+        }
+    }
+}
+
+/// Tells of the stages of an order, from the client's first message on.
+async fn order<T: Transport>(socket: &mut Socket<T>) -> io::Result<()> {
+    let (mut stages, mut due) = (STAGES.iter(), None);
+    loop {
+        match socket.next(due).await? {
+            Next::Message(_) if due.is_none() && stages.len() > 0 => due = Some(Instant::now() + STAGE),
+            Next::Message(_) => {}
+            Next::Due => {
+                let now = Instant::now();
+                if let Some(stage) = stages.next() {
+                    let server = &socket.core.server;
+                    let ts = stamp(server.faults.live().settings.shape, server.clock.unix_us(now));
+                    let text = json!({"type": stage, "ts": ts}).to_string();
+                    socket.send(true, text.as_bytes(), now).await?;
+                }
+                due = due.filter(|_| stages.len() > 0).map(|due| due + STAGE);
+            }
             Next::Stop => return socket.close(1001, "the server stops").await,
             Next::Ended => return Ok(()),
         }

@@ -221,6 +221,22 @@ fn messages_of_a_client_have_their_answers() {
 }
 
 #[test]
+fn an_order_is_told_of_stage_by_stage() {
+    let testbed = Testbed::start(Config::default()).unwrap();
+    assert_eq!(Client::connect(testbed.addr()).get("/orders/17").unwrap().text("state"), "paid");
+    runtime().block_on(async {
+        let mut socket = Socket::open(testbed.addr(), "/ws/orders/17").await.unwrap();
+        socket.send(&json!({"type": "subscribe"})).await;
+        let told = socket.until("delivered").await;
+        assert_eq!(all(&told, "type"), [&json!("packed"), &json!("shipped"), &json!("delivered")]);
+        assert!(told[0]["ts"].as_str().unwrap().parse::<jiff::Timestamp>().is_ok());
+    });
+    let log = testbed.messages("/ws/orders/{id}").entries;
+    let at: Vec<u64> = log.iter().map(|message| message.at_us).collect();
+    assert!(at.len() == 4 && at.windows(2).all(|two| two[1] + 1 - two[0] > 15_000), "{at:?}");
+}
+
+#[test]
 fn the_real_shape_greets_and_writes_seconds() {
     let testbed = start(&json!({"shape": "real", "debates": {"messageMs": 2}}));
     let id = create(&testbed, 1);

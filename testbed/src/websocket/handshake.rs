@@ -30,7 +30,7 @@ pub(crate) struct Opening {
 /// How long a handshake takes.
 pub(crate) fn handshake_delay(server: &Server, door: &Door) -> Duration {
     match door.kind {
-        Kind::Echo => Duration::ZERO,
+        Kind::Echo | Kind::Order => Duration::ZERO,
         Kind::Talk => Duration::from_secs_f64(server.faults.live().settings.sockets.handshake_ms / 1e3),
     }
 }
