@@ -102,7 +102,9 @@ const EXPLAINED: &str = "spec.scenarios.steps";
 /// Cuts the descriptions of steps in all places but one: fields keep their first sentence, what is in them none.
 fn explain_steps_once(schema: &mut Value) {
     for place in STEPS {
-        let Some(steps) = schema.pointer_mut(&format!("/properties/spec/properties{place}")) else { continue };
+        let Some(steps) = schema.pointer_mut(&format!("/properties/spec/properties{place}")) else {
+            continue;
+        };
         if let Some(Value::String(description)) = steps.get_mut("description") {
             description.push_str(&format!(" See {EXPLAINED} for their fields."));
         }

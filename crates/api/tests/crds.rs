@@ -90,7 +90,8 @@ fn everything_is_bounded_and_described() {
                         assert!(open || schema["x-kubernetes-int-or-string"] == true, "{path} has no type");
                     }
                 }
-                let explained = path.ends_with("[]") || is_of_step_explained_elsewhere(path) || has("description");
+                let explained =
+                    path.ends_with("[]") || is_of_step_explained_elsewhere(path) || has("description");
                 assert!(explained, "{path} has no description");
                 assert!(!has("default") || path == format!("{kind}.status"), "{path} has a default");
                 assert!(!has("nullable"), "{path} is nullable");

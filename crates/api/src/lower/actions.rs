@@ -61,7 +61,13 @@ impl Context<'_> {
     }
 
     /// A request of the step at `at` whose fields stand at `fields`.
-    fn http(&mut self, http: &api::Http, request: RequestId, (at, fields): (&str, &str), place: &Place<'_>) -> HttpStep {
+    fn http(
+        &mut self,
+        http: &api::Http,
+        request: RequestId,
+        (at, fields): (&str, &str),
+        place: &Place<'_>,
+    ) -> HttpStep {
         let headers = self.headers(&http.headers, fields, place);
         let upgrades = headers.iter().any(|header| header.name.eq_ignore_ascii_case("upgrade"));
         let default = if upgrades { vec![SWITCHING, EXPECTED] } else { vec![EXPECTED] };
@@ -83,7 +89,8 @@ impl Context<'_> {
 
     fn poll(&mut self, poll: &api::Poll, request: RequestId, at: &str, place: &Place<'_>) -> PollStep {
         let fields = format!("{at}.poll");
-        let metric = poll.metric.clone().unwrap_or_else(|| format!("{} duration", self.registry.name_of(request)));
+        let metric =
+            poll.metric.clone().unwrap_or_else(|| format!("{} duration", self.registry.name_of(request)));
         let done = self.condition(&poll.done, "done", format!("{fields}.done"), Some(request));
         let failed = poll
             .failed
@@ -115,7 +122,8 @@ impl Context<'_> {
     pub(super) fn positive(&mut self, given: Option<GoDuration>, default: GoDuration, at: &str) -> u64 {
         let nanos = given.unwrap_or(default).nanos;
         if nanos == 0 {
-            let what = if at.ends_with("imeout") { "lets no request succeed" } else { "leaves no time for it" };
+            let what =
+                if at.ends_with("imeout") { "lets no request succeed" } else { "leaves no time for it" };
             self.errors.add(at, format!("0s {what}: set a longer time"));
         }
         nanos

@@ -49,18 +49,29 @@ fn metric<'a>(
     errors: &mut Errors,
 ) -> Option<(MetricId, &'a Metric)> {
     if slo.request.is_some() {
-        errors.add(format!("{at}.request"), "a metric is judged in place of requests: remove request, or metric");
+        errors.add(
+            format!("{at}.request"),
+            "a metric is judged in place of requests: remove request, or metric",
+        );
     }
     if slo.latency.is_none() && slo.rate.is_none() && slo.count.is_none() {
-        errors.add(format!("{at}.metric"), "a metric is judged by latency, rate or count: use one of them, or remove metric");
+        errors.add(
+            format!("{at}.metric"),
+            "a metric is judged by latency, rate or count: use one of them, or remove metric",
+        );
         return None;
     }
     let of_metric = |metric: &Metric| !is_check(metric.kind);
     let found = layout.metrics.iter().position(|metric| of_metric(metric) && metric.name == name);
-    let found = found.and_then(|index| Some((MetricId(u16::try_from(index).ok()?), layout.metrics.get(index)?)));
+    let found =
+        found.and_then(|index| Some((MetricId(u16::try_from(index).ok()?), layout.metrics.get(index)?)));
     if found.is_none() {
-        let mut known: Vec<&str> =
-            layout.metrics.iter().filter(|metric| of_metric(metric)).map(|metric| metric.name.as_str()).collect();
+        let mut known: Vec<&str> = layout
+            .metrics
+            .iter()
+            .filter(|metric| of_metric(metric))
+            .map(|metric| metric.name.as_str())
+            .collect();
         known.sort_unstable();
         errors.add(format!("{at}.metric"), unknown("metric", name, &known));
     }
@@ -76,8 +87,12 @@ fn check(name: &str, at: &str, layout: &Layout, errors: &mut Errors) -> Option<M
     let found = layout.metrics.iter().position(|metric| is_check(metric.kind) && metric.name == name);
     let found = found.and_then(|index| u16::try_from(index).ok()).map(MetricId);
     if found.is_none() {
-        let mut known: Vec<&str> =
-            layout.metrics.iter().filter(|metric| is_check(metric.kind)).map(|metric| metric.name.as_str()).collect();
+        let mut known: Vec<&str> = layout
+            .metrics
+            .iter()
+            .filter(|metric| is_check(metric.kind))
+            .map(|metric| metric.name.as_str())
+            .collect();
         known.sort_unstable();
         known.dedup();
         errors.add(format!("{at}.checkRate.check"), unknown("check", name, &known));
@@ -124,7 +139,12 @@ fn latency_condition(
 ) -> (Kind, Option<Bad>) {
     let stat = latency.stat.0;
     if let Some(metric) = metric.filter(|metric| metric.kind != MetricKind::Trend) {
-        let message = format!("{:?} is a {}, which has no latency: use {}", metric.name, word(metric.kind), judged_by(metric.kind));
+        let message = format!(
+            "{:?} is a {}, which has no latency: use {}",
+            metric.name,
+            word(metric.kind),
+            judged_by(metric.kind)
+        );
         errors.add(format!("{at}.latency"), message);
     }
     let succeeded_only = latency.of == Some(api::Population::Succeeded);
@@ -137,7 +157,10 @@ fn latency_condition(
         }
         (LatencyBound::Relative(share), Some(api::RelativeTo::FirstTenth)) => {
             if metric.is_some() {
-                errors.add(format!("{at}.metric"), "the drift of a metric is not recorded: remove relativeTo, or metric");
+                errors.add(
+                    format!("{at}.metric"),
+                    "the drift of a metric is not recorded: remove relativeTo, or metric",
+                );
             }
             if slo.request.is_some() {
                 let message = "the drift of one request is not recorded: remove request, or judge it by a bound of its own";
@@ -216,7 +239,10 @@ fn metric_rate(
     match metric {
         None => errors.add(format!("{at}.rate"), "of which metric? set metric to its name"),
         Some(metric) if metric.kind == MetricKind::Counter => {
-            errors.add(format!("{at}.rate"), format!("{:?} is a counter, which has no share: use count", metric.name));
+            errors.add(
+                format!("{at}.rate"),
+                format!("{:?} is a counter, which has no share: use count", metric.name),
+            );
         }
         Some(_) => {}
     }

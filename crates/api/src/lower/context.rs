@@ -37,10 +37,16 @@ pub(super) struct Place<'p> {
 
 impl Context<'_> {
     /// Target, scenario and step headers; the later replaces the earlier, whatever the case of its name. The step's stand at `at`.
-    pub(super) fn headers(&mut self, own: &BTreeMap<String, String>, at: &str, place: &Place<'_>) -> Vec<Field> {
+    pub(super) fn headers(
+        &mut self,
+        own: &BTreeMap<String, String>,
+        at: &str,
+        place: &Place<'_>,
+    ) -> Vec<Field> {
         let of_scenario = place.scenario.map(|(scenario, at)| (at, &scenario.headers));
         let who = place.scenario.map_or("", |(scenario, _)| scenario.name.as_str());
-        let sources = [("spec.target", &self.spec.target.headers)].into_iter().chain(of_scenario).chain([(at, own)]);
+        let sources =
+            [("spec.target", &self.spec.target.headers)].into_iter().chain(of_scenario).chain([(at, own)]);
         let mut merged: Vec<Field> = Vec::new();
         for (source, headers) in sources {
             for (name, value) in headers {

@@ -25,7 +25,8 @@ pub(super) fn lower(spec: &LoadTestSpec, errors: &mut Errors) -> Vec<Data> {
         };
         let pick = data.pick.unwrap_or_default();
         if data.on_end.is_some() && pick != api::Pick::Sequential {
-            let message = format!("rows picked {pick:?} never come to an end: remove onEnd, or pick Sequential");
+            let message =
+                format!("rows picked {pick:?} never come to an end: remove onEnd, or pick Sequential");
             errors.add(format!("{at}.onEnd"), message);
         }
         lowered.push(Data {

@@ -78,5 +78,8 @@ fn is_independent(error: &LowerError) -> bool {
     let brought_by_profile =
         path.contains(".slos[") && (path.ends_with(".window") || path.ends_with(".name"));
     let by_window = path.starts_with("spec.timeline[") && path.ends_with(".at");
-    !brought_by_profile && !by_window && !path.starts_with("spec.profile") && !path.starts_with("spec.overrides.profile")
+    !brought_by_profile
+        && !by_window
+        && !path.starts_with("spec.profile")
+        && !path.starts_with("spec.overrides.profile")
 }

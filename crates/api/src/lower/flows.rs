@@ -90,7 +90,9 @@ impl<'a> Flows<'a> {
             if let Some(from) = chain.iter().position(|flow| *flow == next) {
                 let names: Vec<&str> = chain[from..].iter().map(|at| self.list[*at].name.as_str()).collect();
                 let (cycle, first) = (names.join(" → "), names[0]);
-                let message = format!("flow {first:?} runs itself: {cycle} → {first}; remove one of these steps, or use repeat");
+                let message = format!(
+                    "flow {first:?} runs itself: {cycle} → {first}; remove one of these steps, or use repeat"
+                );
                 errors.add(format!("spec.flows[{index}].steps[{i}].run"), message);
                 found = true;
             } else {

@@ -86,7 +86,8 @@ pub(super) fn lower(spec: &LoadTestSpec, shape: &Shape, errors: &mut Errors) -> 
 
 /// The load of the profile, which scenarios share, and those of scenarios with one of their own.
 fn groups(spec: &LoadTestSpec, shape: &Shape, errors: &mut Errors) -> Vec<Group> {
-    let is_own = |index: &usize| spec.scenarios.get(*index).is_some_and(|scenario| scenario.profile.is_some());
+    let is_own =
+        |index: &usize| spec.scenarios.get(*index).is_some_and(|scenario| scenario.profile.is_some());
     let shared: Vec<usize> = (0..spec.scenarios.len().max(1)).filter(|index| !is_own(index)).collect();
     let mut groups = Vec::new();
     if shared.is_empty() {
@@ -118,13 +119,7 @@ fn groups(spec: &LoadTestSpec, shape: &Shape, errors: &mut Errors) -> Vec<Group>
 
 /// A load in the profile that no scenario would make.
 fn refuse_unshared(shape: &Shape, errors: &mut Errors) {
-    let rest = Shape {
-        wait: None,
-        warmup: None,
-        cooldown: None,
-        graceful_stop: None,
-        ..shape.clone()
-    };
+    let rest = Shape { wait: None, warmup: None, cooldown: None, graceful_stop: None, ..shape.clone() };
     if rest != Shape::default() {
         let message = "every scenario has a profile of its own, so nobody makes this load: remove it (wait, warmup, cooldown and gracefulStop may stay), or the profile of a scenario";
         errors.add(AT, message);
@@ -177,7 +172,11 @@ type Stages = Vec<(u64, Option<String>)>;
 fn closed(shape: &Shape, duration: u64, at: &str, errors: &mut Errors) -> (Load, Stages) {
     let Some(stages) = &shape.stages else {
         let Some(users) = shape.users else {
-            let remedy = if at == AT { "users, stages, arrivals, a preset or a ref" } else { "users, stages or arrivals" };
+            let remedy = if at == AT {
+                "users, stages, arrivals, a preset or a ref"
+            } else {
+                "users, stages or arrivals"
+            };
             errors.add(format!("{at}.users"), format!("required, but missing: set {remedy}"));
             return (Load::Closed { users: Vec::new() }, vec![(duration, None)]);
         };

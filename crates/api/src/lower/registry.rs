@@ -106,13 +106,20 @@ impl Registry {
             && self.limits[index].max != max
         {
             let (other, first) = (self.limits[index].max, &self.limits_at[index]);
-            let message = format!("{max}, but at {first} the same group {group:?} has {other}: make them equal, or name another group");
+            let message = format!(
+                "{max}, but at {first} the same group {group:?} has {other}: make them equal, or name another group"
+            );
             errors.add(format!("{at}.concurrency.max"), message);
         }
         let index = next(found.unwrap_or(self.limits.len()))?;
         if found.is_none() {
-            let waiting =
-                self.metric(&format!("{group} waiting"), MetricKind::Trend, None, &format!("{at}.concurrency"), errors);
+            let waiting = self.metric(
+                &format!("{group} waiting"),
+                MetricKind::Trend,
+                None,
+                &format!("{at}.concurrency"),
+                errors,
+            );
             self.limits.push(Limit { name: group.to_owned(), max, waiting });
             self.limits_at.push(format!("{at}.concurrency.max"));
         }

@@ -25,7 +25,9 @@ pub(crate) fn check_profile(spec: &LoadProfileSpec) -> Vec<(String, String)> {
     let errors = lower(&test, None, &refs, RunId::default(), 0).err().unwrap_or_default();
     errors
         .iter()
-        .filter(|error| ![".request", ".metric", ".checkRate.check"].iter().any(|end| error.path().ends_with(end)))
+        .filter(|error| {
+            ![".request", ".metric", ".checkRate.check"].iter().any(|end| error.path().ends_with(end))
+        })
         .map(|error| in_profile(error, spec))
         .collect()
 }

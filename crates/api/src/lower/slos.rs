@@ -39,7 +39,9 @@ pub(super) fn merge(
 pub(super) fn lower(slos: &[Written], layout: &mut Layout, errors: &mut Errors) -> Vec<Slo> {
     let mut lowered = Vec::new();
     for (at, slo) in slos {
-        let Some(Condition { kind, bad, population, metric }) = condition(slo, at, layout, errors) else { continue };
+        let Some(Condition { kind, bad, population, metric }) = condition(slo, at, layout, errors) else {
+            continue;
+        };
         let request = slo.request.as_ref().and_then(|name| request(name, at, layout, errors));
         let window = slo.window.as_ref().and_then(|name| window(name, at, layout, errors));
         let severity = severity(slo.severity.unwrap_or_default());

@@ -17,7 +17,8 @@ const MOST_STEPS: usize = 10_000;
 impl Context<'_> {
     /// Steps in the list at `list`, such as `spec.flows[0].steps`.
     pub(super) fn steps(&mut self, steps: &[api::Step], list: &str, place: &Place<'_>) -> Vec<Step> {
-        let lowered = steps.iter().enumerate().map(|(i, step)| self.step(step, format!("{list}[{i}]"), place));
+        let lowered =
+            steps.iter().enumerate().map(|(i, step)| self.step(step, format!("{list}[{i}]"), place));
         lowered.collect()
     }
 
@@ -42,10 +43,10 @@ impl Context<'_> {
         Step {
             when,
             chance,
-            repeat: step.repeat.as_ref().map(|repeat| Repeat {
-                times: repeat.times,
-                gap: repeat.gap.map_or(0, |gap| gap.nanos),
-            }),
+            repeat: step
+                .repeat
+                .as_ref()
+                .map(|repeat| Repeat { times: repeat.times, gap: repeat.gap.map_or(0, |gap| gap.nanos) }),
             retry,
             limit,
             on_failure: match step.on_failure.unwrap_or_default() {
@@ -105,7 +106,13 @@ impl Context<'_> {
         name.or_else(|| step.run.clone()).unwrap_or_else(|| at.to_owned())
     }
 
-    fn retry(&mut self, step: &api::Step, retry: &api::Retry, request: Option<RequestId>, at: &str) -> Option<Retry> {
+    fn retry(
+        &mut self,
+        step: &api::Step,
+        retry: &api::Retry,
+        request: Option<RequestId>,
+        at: &str,
+    ) -> Option<Retry> {
         let Some(request) = request else {
             let message = match &step.run {
                 Some(_) => "a flow is not tried again as a whole: write retry on its steps",
@@ -149,7 +156,13 @@ impl Context<'_> {
         StepAction::Run(self.steps(&flow.steps, &format!("spec.flows[{index}].steps"), place))
     }
 
-    pub(super) fn metric(&mut self, name: &str, kind: MetricKind, request: Option<RequestId>, at: &str) -> u16 {
+    pub(super) fn metric(
+        &mut self,
+        name: &str,
+        kind: MetricKind,
+        request: Option<RequestId>,
+        at: &str,
+    ) -> u16 {
         self.registry.metric(name, kind, request, at, self.errors)
     }
 
@@ -165,7 +178,12 @@ impl Context<'_> {
         Condition { expr: expr.to_owned(), at, fault }
     }
 
-    pub(super) fn checks(&mut self, checks: &api::Expressions, list: &str, request: Option<RequestId>) -> Vec<Check> {
+    pub(super) fn checks(
+        &mut self,
+        checks: &api::Expressions,
+        list: &str,
+        request: Option<RequestId>,
+    ) -> Vec<Check> {
         let mut lowered = Vec::with_capacity(checks.len());
         for (name, expr) in checks {
             let at = field(list, name);

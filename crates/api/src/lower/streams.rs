@@ -1,9 +1,7 @@
 //! WebSockets and streams of server-sent events, with the metrics that they make.
 
 use plimsoll_measure::{MetricKind, RequestId};
-use plimsoll_scenario::{
-    Body, HttpStep, Reading, SseStep, StreamMetrics, WebSocketAction, WebSocketStep,
-};
+use plimsoll_scenario::{Body, HttpStep, Reading, SseStep, StreamMetrics, WebSocketAction, WebSocketStep};
 use serde_json::Value;
 
 use super::actions::{TIMEOUT, expected, fields, method};
@@ -142,7 +140,13 @@ impl Context<'_> {
         }
     }
 
-    pub(super) fn sse(&mut self, sse: &api::Sse, request: RequestId, step: &str, place: &Place<'_>) -> SseStep {
+    pub(super) fn sse(
+        &mut self,
+        sse: &api::Sse,
+        request: RequestId,
+        step: &str,
+        place: &Place<'_>,
+    ) -> SseStep {
         let at = format!("{step}.sse");
         let (expect, that) = expected(sse.expect.as_ref(), vec![(200, 299)]);
         let http = HttpStep {

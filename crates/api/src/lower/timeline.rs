@@ -27,11 +27,16 @@ fn moment(at: &str, load: &load::Lowered) -> Result<u64, String> {
     }
     let Ok(offset) = at.parse::<GoDuration>() else {
         let known: Vec<&str> = windows.iter().map(|(name, _)| name.as_str()).collect();
-        return Err(format!("{}; or write a time since the start, such as 90s", unknown("window", at, &known)));
+        return Err(format!(
+            "{}; or write a time since the start, such as 90s",
+            unknown("window", at, &known)
+        ));
     };
     let duration = GoDuration { nanos: load.duration };
     if offset >= duration && load.duration > 0 {
-        return Err(format!("{offset} is not within the load, which ends after {duration}: choose an earlier time"));
+        return Err(format!(
+            "{offset} is not within the load, which ends after {duration}: choose an earlier time"
+        ));
     }
     Ok(offset.nanos)
 }

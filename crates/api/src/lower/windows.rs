@@ -80,7 +80,8 @@ fn stretches<'a>(load: &'a Lowered, errors: &mut Errors) -> Vec<Stretch<'a>> {
     }
     stretches.sort_by_key(|stretch| stretch.from);
     for (i, later) in stretches.iter().enumerate() {
-        let earlier = stretches[..i].iter().find(|earlier| earlier.to > later.from && earlier.name != later.name);
+        let earlier =
+            stretches[..i].iter().find(|earlier| earlier.to > later.from && earlier.name != later.name);
         if let Some(earlier) = earlier {
             let [from, to] = [later.from, earlier.to].map(|nanos| GoDuration { nanos });
             let message = format!(

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::rules::{any_json, expressions, texts, words, without_rules};
+use super::rules::{any_json, expressions, texts, without_rules, words};
 use super::{Expressions, Wait, patterns};
 use crate::{GoDuration, StatusMatch};
 

@@ -4,11 +4,11 @@ use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::rules::rules;
 use super::{
     Call, Data, Flow, LoadTestStatus, Profile, PrometheusServer, Results, RunPolicy, Scenario, Slo, Step,
     Target, Telemetry, Validity, Var, Workers,
 };
-use super::rules::rules;
 
 /// What to run: the target, the load over time, what the virtual users do and the SLOs that must hold. Applying it
 /// starts a run, unless runPolicy says otherwise; the status says what became of it.

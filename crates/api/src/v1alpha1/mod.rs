@@ -36,8 +36,8 @@ pub use profile::{
 pub use run::{LoadTestRun, LoadTestRunSpec, Overrides, TargetOverride, TestRef, WorkersOverride};
 pub use scenario::{Call, Flow, Scenario, ScenarioProfile, Task};
 pub use slo::{
-    Abort, Aggregate, CheckRate, Count, ErrorRate, Latency, MetricRate, OnNoData, Population, PrometheusQuery, QueryRange, RelativeTo,
-    Severity, Slo, StatusRate, Throughput, TimeoutRate,
+    Abort, Aggregate, CheckRate, Count, ErrorRate, Latency, MetricRate, OnNoData, Population,
+    PrometheusQuery, QueryRange, RelativeTo, Severity, Slo, StatusRate, Throughput, TimeoutRate,
 };
 pub use status::{
     Delivery, HistoryEntry, LoadTestRunStatus, LoadTestStatus, Phase, RunResults, Span, Verdict, WorkerCounts,
