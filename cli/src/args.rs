@@ -1,8 +1,10 @@
 //! The command line: every flag with its help. Dispatched by `main.rs`.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use plimsoll_api::GoDuration;
 
 /// Load tests as Kubernetes resources, judged exactly: run, check and inspect them without a cluster.
 #[derive(Debug, Parser)]
@@ -28,8 +30,12 @@ Of several tests the highest code counts.";
 pub(crate) enum Command {
     /// Run the load tests of manifests here, without a cluster, and judge them
     Run(RunArgs),
+    /// One user, one iteration (tasks in order): every request, response, capture and check as they happen
+    Try(TryArgs),
     /// Check manifests: fields, types, references, expressions; nothing is sent
     Validate(ValidateArgs),
+    /// Write a commented manifest to start from
+    Init(InitArgs),
     /// Print the objects that the operator would apply for a test, or its plan in words
     Render(RenderArgs),
     /// List the built-in load profiles, or show one
@@ -44,7 +50,12 @@ pub(crate) struct InputArgs {
     #[arg(value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
 
-    /// Set a field of every LoadTest, e.g. `spec.profile.users=5` or `spec.slos[name=p95].latency.atMost=1s`
+    /// A file with a part of a LoadTest (`spec: {target: {url: …}, vars: …}`), laid over every LoadTest: maps deeply, lists of
+    /// named things by name, `null` removes a field; may be given several times
+    #[arg(long, value_name = "FILE")]
+    pub(crate) values: Vec<PathBuf>,
+
+    /// Set a field of every LoadTest, after --values, e.g. `spec.profile.users=5` or `spec.slos[name=p95].latency.atMost=1s`
     #[arg(long = "set", value_name = "PATH=VALUE")]
     pub(crate) sets: Vec<String>,
 
@@ -67,6 +78,11 @@ pub(crate) struct RunArgs {
     #[arg(long = "secret", value_name = "NAME/KEY=SOURCE")]
     pub(crate) secrets: Vec<String>,
 
+    /// A rehearsal: squeeze every run that is longer into this time. Stages, windows, the timeline and the starts of scenarios keep
+    /// their proportions; users, rates, waits and time-outs stay
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) shorten: Option<GoDuration>,
+
     /// Threads that generate load [default: the cores that this process may use]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) threads: Option<u16>,
@@ -74,6 +90,14 @@ pub(crate) struct RunArgs {
     /// What to print at the end; with json or yaml, standard output is nothing but the LoadTestRun
     #[arg(short, long, value_enum, default_value_t = Output::Text)]
     pub(crate) output: Output,
+
+    /// Write the full results there as well: everything that was counted, one JSON document a run
+    #[arg(long, value_name = "FILE")]
+    pub(crate) result: Option<PathBuf>,
+
+    /// Serve a live page of the run on this loopback address [default with --ui alone: 127.0.0.1:8089]
+    #[arg(long, value_name = "ADDRESS:PORT", num_args = 0..=1, require_equals = true, default_missing_value = "127.0.0.1:8089")]
+    pub(crate) ui: Option<SocketAddr>,
 
     /// No progress on standard error
     #[arg(short, long)]
@@ -113,10 +137,57 @@ pub(crate) struct QuickArgs {
 pub(crate) enum Output {
     /// A report for people
     Text,
+    /// The same in the order and units of a Locust suite's SLO validation (result, violations, warnings, metrics summary), with
+    /// Locust's table of requests
+    Validation,
     /// The LoadTestRun, as the operator would have written it
     Json,
     /// The same as YAML
     Yaml,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Values of Secrets are shown as ***, wherever they occur. Everything is sent for real, once.
+Exit codes: 0 all requests and checks succeeded, 1 some did not, 2 refused, 4 the target cannot be reached.")]
+pub(crate) struct TryArgs {
+    #[command(flatten)]
+    pub(crate) input: InputArgs,
+
+    /// Only this scenario [default: each of them, one after the other]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) scenario: Option<String>,
+
+    /// Only this task of the scenarios [default: all of them, in order]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) task: Option<String>,
+
+    /// Start the built-in stand-in service on a free loopback port and send everything there
+    #[arg(long, conflicts_with = "target")]
+    pub(crate) testbed: bool,
+
+    /// A value for a secret that the manifest refers to: `NAME/KEY=env:VAR` or `NAME/KEY=file:PATH`
+    #[arg(long = "secret", value_name = "NAME/KEY=SOURCE")]
+    pub(crate) secrets: Vec<String>,
+
+    /// Bytes of a body that are shown
+    #[arg(long, value_name = "BYTES", default_value_t = 2000)]
+    pub(crate) body: usize,
+
+    /// Seed of every random choice: another number makes other choices
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) seed: u64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InitArgs {
+    /// Where to write it; `-` is standard output
+    #[arg(value_name = "FILE", default_value = "loadtest.yaml")]
+    pub(crate) file: PathBuf,
+
+    /// Overwrite a file that is there
+    #[arg(long)]
+    pub(crate) force: bool,
 }
 
 #[derive(Debug, Args)]

@@ -1,12 +1,12 @@
-//! Manifests of the command line: read, changed by `--set` and `--target`, and paired into the runs that are asked for.
+//! Manifests of the command line: read, changed by `--values`, `--set` and `--target`, and paired into the runs that are asked for.
 
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use plimsoll_api::v1alpha1::{LoadProfileSpec, LoadTest, LoadTestRun, ProfileKind, ProfileRef};
 use plimsoll_api::{
-    LowerError, Object, Problem, References, Resolved, Set, Source, lower, read_with, spec_hash,
+    Changes, LowerError, Object, Overlay, Problem, References, Resolved, Source, lower, read_with, spec_hash,
 };
 use plimsoll_plan::RunId;
 
@@ -42,12 +42,12 @@ pub(crate) fn load(args: &InputArgs) -> Result<Input> {
     if args.files.is_empty() {
         bail!("no manifest: name a file, `-` for standard input, or try `plimsoll run --url URL`");
     }
-    let sets = sets(args)?;
+    let changes = changes(args)?;
     let mut input = Input::default();
     let mut problems = Vec::new();
     for file in &args.files {
         let (name, text) = text_of(file)?;
-        match read_with(&name, &text, &sets) {
+        match read_with(&name, &text, &changes) {
             Ok(documents) => documents.into_iter().for_each(|document| input.take(document)),
             Err(more) => problems.extend(more),
         }
@@ -61,10 +61,17 @@ pub(crate) fn load(args: &InputArgs) -> Result<Input> {
     Ok(input)
 }
 
-/// The fields that `--set` sets.
-pub(crate) fn sets(args: &InputArgs) -> Result<Vec<Set>> {
-    let parse = |set: &String| set.parse().map_err(|wrong| anyhow::anyhow!("--set {set}: {wrong}"));
-    args.sets.iter().map(parse).collect()
+/// What `--values` and `--set` change in every LoadTest.
+pub(crate) fn changes(args: &InputArgs) -> Result<Changes> {
+    let overlay = |file: &PathBuf| {
+        let (name, text) = text_of(file)?;
+        Overlay::read(&name, &text).map_err(|problems| Refused(problems).into())
+    };
+    let set = |set: &String| set.parse().map_err(|wrong| anyhow::anyhow!("--set {set}: {wrong}"));
+    Ok(Changes {
+        overlays: args.values.iter().map(overlay).collect::<Result<_>>()?,
+        sets: args.sets.iter().map(set).collect::<Result<_>>()?,
+    })
 }
 
 fn text_of(file: &Path) -> Result<(String, String)> {

@@ -1,13 +1,16 @@
 //! `plimsoll`: runs the pipeline, or one arrow of it, on files. Each command is a file of its name.
 
 mod args;
+mod attempt;
 mod exit;
+mod init;
 mod input;
 mod out;
 mod profiles;
 mod quick;
 mod render;
 mod run;
+mod ui;
 mod validate;
 mod values;
 
@@ -22,6 +25,8 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let done = match &cli.command {
         Command::Run(args) => run::run(args),
+        Command::Try(args) => attempt::attempt(args),
+        Command::Init(args) => init::init(args),
         Command::Validate(args) => validate::validate(args),
         Command::Render(args) => render::render(args),
         Command::Profiles(args) => profiles::profiles(args),

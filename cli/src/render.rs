@@ -1,5 +1,6 @@
-//! `plimsoll render`: the objects that the operator would apply for a test, or its plan in words (`render/words.rs`).
+//! `plimsoll render`: the objects that the operator would apply for a test, or its plan in words (`render/words.rs`, `render/script.rs`).
 
+mod script;
 mod words;
 
 use anyhow::Result;

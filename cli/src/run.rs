@@ -9,19 +9,20 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result};
-use plimsoll_api::status::report;
-use plimsoll_api::{Resolved, read_with, spec_hash, to_yaml};
-use plimsoll_slo::{Facts, Judgement, Reason, Verdict, judge};
+use plimsoll_api::status::{report, validation_report};
+use plimsoll_api::{GoDuration, Resolved, read_with, spec_hash, to_yaml};
+use plimsoll_slo::{Facts, Judgement, Kind, Reason, Verdict, judge};
 use plimsoll_testbed::{Config, Testbed};
 
 use crate::args::{Output, RunArgs};
 use crate::exit::Exit;
-use crate::input::{Asked, Input, Refused, load, sets};
+use crate::input::{Asked, Input, Refused, changes, load};
 use crate::out::print;
+use crate::ui::Ui;
 use crate::{quick, render};
 use display::Display;
 use drive::{Interrupts, Job, Outcome};
-use output::Finished;
+use output::{Finished, Moment, Results};
 
 /// How long the testbed may take to end.
 const TESTBED_GRACE: Duration = Duration::from_secs(1);
@@ -36,7 +37,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit> {
                 return Ok(Exit::Passed);
             }
             let mut input = Input::default();
-            let documents = read_with("--url", &manifest, &sets(&args.input)?).map_err(Refused)?;
+            let documents = read_with("--url", &manifest, &changes(&args.input)?).map_err(Refused)?;
             documents.into_iter().for_each(|document| input.take(document));
             input
         }
@@ -46,7 +47,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit> {
         input.values.add_flag(flag)?;
     }
     let mut display = Display::new(args.quiet);
-    let testbed = args.testbed.then(|| start_testbed(&mut input, &mut display)).transpose()?;
+    let testbed = args.testbed.then(|| start_testbed(&mut input, |line| display.say(&line))).transpose()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let exit = runtime.block_on(run_all(&input, args, &mut display));
     if let Some(testbed) = testbed {
@@ -56,10 +57,10 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit> {
 }
 
 /// Starts the stand-in and points every test and run at it; the path of the target stays.
-fn start_testbed(input: &mut Input, display: &mut Display) -> Result<Testbed> {
+pub(crate) fn start_testbed(input: &mut Input, mut say: impl FnMut(String)) -> Result<Testbed> {
     let testbed = Testbed::start(Config::default()).context("the testbed did not start")?;
     let url = testbed.url();
-    display.say(&format!("testbed listening on {url}"));
+    say(format!("testbed listening on {url}"));
     input.send_to(|target| {
         let rest = target.split_once("://").map_or("", |(_, rest)| rest);
         let path = rest.find(['/', '?']).map_or("", |at| &rest[at..]);
@@ -83,18 +84,44 @@ async fn run_all(input: &Input, args: &RunArgs, display: &mut Display) -> Result
     if !problems.is_empty() {
         return Err(Refused(problems).into());
     }
+    let mut outlets = Outlets::open(args, display).await?;
     let mut interrupts = Interrupts::new()?;
     let mut worst = Exit::Passed;
     let mut jobs = jobs.into_iter();
     while let Some((asked, resolved)) = jobs.next() {
-        let (exit, interrupted) = run_one(&asked, resolved, input, args, display, &mut interrupts).await?;
+        let (exit, interrupted) =
+            run_one(&asked, resolved, input, args, &mut outlets, &mut interrupts).await?;
         worst = worst.max(exit);
         if interrupted {
-            jobs.for_each(|(asked, _)| display.say(&format!("{}: not run, since interrupted", asked.name())));
+            let left = jobs.map(|(asked, _)| format!("{}: not run, since interrupted", asked.name()));
+            left.for_each(|line| outlets.display.say(&line));
             break;
         }
     }
+    if let Some(ui) = outlets.ui {
+        ui.farewell().await;
+    }
     Ok(worst)
+}
+
+/// Where runs are shown, beside standard output.
+struct Outlets<'a> {
+    display: &'a mut Display,
+    ui: Option<Ui>,
+    results: Option<Results>,
+}
+
+impl<'a> Outlets<'a> {
+    async fn open(args: &RunArgs, display: &'a mut Display) -> Result<Self> {
+        let results = args.result.as_deref().map(Results::create).transpose()?;
+        let mut outlets = Self { display, ui: None, results };
+        if let Some(address) = args.ui {
+            let (ui, address) = Ui::start(address).await?;
+            outlets.display.say(&format!("live page on http://{address}/"));
+            outlets.ui = Some(ui);
+        }
+        Ok(outlets)
+    }
 }
 
 /// Runs a test and prints what came of it: the exit code, and whether somebody interrupted it.
@@ -103,15 +130,23 @@ async fn run_one(
     mut resolved: Resolved,
     input: &Input,
     args: &RunArgs,
-    display: &mut Display,
+    outlets: &mut Outlets<'_>,
     interrupts: &mut Interrupts,
 ) -> Result<(Exit, bool)> {
     // In one process the threads share the load; more than one worker would only cut it.
     resolved.plan.workers = 1;
+    if let Some(to) = args.shorten {
+        shorten(&mut resolved, to);
+    }
     for notice in &resolved.notices {
-        display.say(&format!("{}: {notice}", asked.name()));
+        outlets.display.say(&format!("{}: {notice}", asked.name()));
     }
     let queued = SystemTime::now();
+    let hash = spec_hash(&asked.test.spec);
+    let Outlets { display, ui, results } = outlets;
+    if let Some(ui) = ui {
+        ui.clear();
+    }
     let outcome = match input.values.materials(&resolved.plan) {
         Ok(materials) => {
             let plan = Arc::new(resolved.plan.clone());
@@ -122,8 +157,16 @@ async fn run_one(
                 materials,
                 threads: args.threads.map(usize::from),
             };
-            let (slos, validity) = (&resolved.slos, &resolved.validity);
-            let show = |now: drive::Now<'_>| display.show(asked.name(), &plan, slos, validity, &now);
+            let mut shown = None;
+            let show = |now: drive::Now<'_>| {
+                display.show(asked.name(), &plan, &resolved.slos, &resolved.validity, &now);
+                if let (Some(ui), Some(elapsed)) = (&mut *ui, now.elapsed)
+                    && shown != Some(elapsed.as_secs())
+                {
+                    shown = Some(elapsed.as_secs());
+                    show_page(ui, &resolved, &now, elapsed, (queued, &hash));
+                }
+            };
             drive::drive(job, interrupts, show).await?
         }
         Err(missing) => Some(could_not_run(&resolved, missing.to_string())),
@@ -132,15 +175,73 @@ async fn run_one(
     let Some(outcome) = outcome else { return Ok((Exit::Interrupted, true)) };
     let judgement = judged(&resolved, &outcome);
     let exit = judgement.verdict.into();
-    let hash = spec_hash(&asked.test.spec);
-    let run = render::run_of(asked, &resolved);
-    let Finished { run, result } = output::finished(run, &resolved, &outcome, &judgement, queued, hash)?;
+    let moment = Moment {
+        resolved: &resolved,
+        merged: &outcome.merged,
+        facts: &outcome.facts,
+        queued,
+        started: outcome.started,
+        judgement: Some(&judgement),
+        spec_hash: &hash,
+    };
+    let Finished { run, result } = output::finished(render::run_of(asked, &resolved), &moment)?;
+    if let Some(ui) = ui {
+        ui.show(&result, &judgement, "finished", 1.0);
+    }
+    if let Some(results) = results {
+        results.add(&result)?;
+    }
     match args.output {
         Output::Text => print(&coloured(&report(&result), judgement.verdict)),
+        Output::Validation => print(&validation_report(&result)),
         Output::Json => print(&(serde_json::to_string_pretty(&run)? + "\n")),
         Output::Yaml => print(&format!("---\n{}", to_yaml(&run)?)),
     }?;
     Ok((exit, outcome.facts.stopped == Some(Reason::Cancelled)))
+}
+
+/// A rehearsal; what an SLO says of times within the run shrinks with it.
+fn shorten(resolved: &mut Resolved, to: GoDuration) {
+    let from = resolved.plan.duration;
+    if to.nanos >= from {
+        return;
+    }
+    resolved.plan.shorten(to.nanos);
+    let scale = |nanos: &mut u64| {
+        *nanos =
+            u64::try_from(u128::from(*nanos) * u128::from(to.nanos) / u128::from(from)).unwrap_or(*nanos);
+    };
+    for slo in &mut resolved.slos {
+        slo.abort_after.iter_mut().for_each(scale);
+        if let Kind::ErrorRate { within, .. } = &mut slo.kind {
+            within.iter_mut().for_each(scale);
+        }
+    }
+    let planned = GoDuration { nanos: from };
+    resolved.notices.push(format!(
+        "shortened from {planned} to {to}: a rehearsal, not the run that the manifest asks for"
+    ));
+}
+
+/// Puts the run as it is now on the live page; a page without it is no reason to break off a run.
+fn show_page(
+    ui: &mut Ui,
+    resolved: &Resolved,
+    now: &drive::Now<'_>,
+    elapsed: Duration,
+    (queued, hash): (SystemTime, &str),
+) {
+    let Resolved { slos, validity, plan, .. } = resolved;
+    let started = SystemTime::now().checked_sub(elapsed);
+    let (merged, facts) = (now.merged, now.facts);
+    let moment = Moment { resolved, merged, facts, queued, started, judgement: None, spec_hash: hash };
+    let result = match output::result(&moment) {
+        Ok(result) => result,
+        Err(error) => return tracing::warn!(%error, "the live page was not renewed"),
+    };
+    let judgement = judge(slos, validity, &plan.layout, merged, facts);
+    let progress = elapsed.as_secs_f64() * 1e9 / plan.duration.max(1) as f64;
+    ui.show(&result, &judgement, &display::clock(plan, elapsed), progress.min(1.0));
 }
 
 /// Colours the verdict, the report's first word, on a terminal.

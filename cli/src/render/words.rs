@@ -4,9 +4,10 @@ use std::fmt::Write;
 
 use plimsoll_api::Resolved;
 use plimsoll_measure::Snapshot;
-use plimsoll_plan::{Distribution, Load, Plan, Ramp};
-use plimsoll_scenario::{Action, HttpStep, Scenario, Step, Wait};
+use plimsoll_plan::{Distribution, Load, LoadGroup, Plan, Ramp};
 use plimsoll_slo::{Facts, Kind, Slo, class_name, judge, stat_name, text};
+
+use super::script;
 
 /// The plan, one fact per line.
 pub(super) fn plan(resolved: &Resolved) -> String {
@@ -19,14 +20,14 @@ pub(super) fn plan(resolved: &Resolved) -> String {
         &format!("{}://{}:{}{}", target.scheme, target.host, target.port, target.base_path),
     );
     line(&mut out, "duration", &duration(plan));
-    load(&mut out, plan);
+    for group in &plan.loads {
+        load(&mut out, plan, group);
+    }
     for window in plan.layout.windows.iter().filter(|window| window.judged && !window.spans.is_empty()) {
         let spans: Vec<String> = window.spans.iter().map(|(from, to)| span(*from, *to)).collect();
         line(&mut out, "judged", &format!("{} as window {}", spans.join(" and "), window.name));
     }
-    for scenario in &plan.scenarios {
-        describe(&mut out, scenario);
-    }
+    script::describe(&plan.script, &mut |word, text| line(&mut out, word, text));
     // A judgement of nothing knows every bound.
     let nothing =
         judge(&resolved.slos, &resolved.validity, &plan.layout, &Snapshot::default(), &Facts::default());
@@ -46,41 +47,52 @@ fn line(out: &mut String, word: &str, text: &str) {
 }
 
 fn duration(plan: &Plan) -> String {
-    let iterations =
-        plan.iterations.map(|n| format!(", or until {} are done", text::counted(n, "iteration")));
     let stop = text::duration_exact(plan.graceful_stop);
-    let whole = text::duration_exact(plan.duration);
-    format!("{whole}{}, then up to {stop} for what is in flight", iterations.unwrap_or_default())
+    format!("{}, then up to {stop} for what is in flight", text::duration_exact(plan.duration))
 }
 
-fn load(out: &mut String, plan: &Plan) {
-    match &plan.load {
+/// One load; where there are several, with its scenarios and its time.
+fn load(out: &mut String, plan: &Plan, group: &LoadGroup) {
+    let whose = if plan.loads.len() == 1 { String::new() } else { format!("{}: ", names(plan, group)) };
+    let until = group.iterations.map(|n| format!(", or until {} are done", text::counted(n, "iteration")));
+    let until = until.unwrap_or_default();
+    match &group.load {
         Load::Closed { users } => {
-            line(out, "load", &format!("closed model, at most {}", text::counted(plan.peak_users(), "user")));
-            ramps(out, plan, users, |value| text::counted(value, "user"));
+            let most = text::counted(group.peak_users(), "user");
+            line(out, "load", &format!("{whose}closed model, at most {most}{until}"));
+            ramps(out, group, users, |value| text::counted(value, "user"));
         }
         Load::Open { rate, distribution, max_in_flight } => {
             let spread = match distribution {
                 Distribution::Uniform => "equal gaps",
                 Distribution::Poisson => "exponential gaps (Poisson)",
             };
-            let total = text::counted(plan.total_arrivals(), "arrival");
+            let total = text::counted(group.arrivals_before(u64::MAX), "arrival");
             let most = text::count(*max_in_flight);
-            line(out, "load", &format!("open model, {total} in {spread}, at most {most} in flight"));
-            ramps(out, plan, rate, text::rate_exact);
+            line(
+                out,
+                "load",
+                &format!("{whose}open model, {total} in {spread}, at most {most} in flight{until}"),
+            );
+            ramps(out, group, rate, text::rate_exact);
         }
     }
 }
 
-/// The stages up to the end of the run, which may cut one short.
-fn ramps(out: &mut String, plan: &Plan, ramps: &[Ramp], show: impl Fn(u64) -> String) {
-    let mut at = 0u64;
+fn names(plan: &Plan, group: &LoadGroup) -> String {
+    let scenarios = group.scenarios.iter().filter_map(|at| plan.script.scenarios.get(*at));
+    scenarios.map(|scenario| scenario.name.as_str()).collect::<Vec<_>>().join(", ")
+}
+
+/// The stages up to the end of the load, which may cut one short.
+fn ramps(out: &mut String, group: &LoadGroup, ramps: &[Ramp], show: impl Fn(u64) -> String) {
+    let mut at = group.start;
     for ramp in ramps.iter().filter(|ramp| ramp.duration > 0) {
-        if at >= plan.duration {
+        if at >= group.end() {
             break;
         }
         let whole = at.saturating_add(ramp.duration);
-        let end = whole.min(plan.duration);
+        let end = whole.min(group.end());
         let change = if end < whole {
             format!("from {} towards {} at {}", show(ramp.from), show(ramp.to), text::duration_exact(whole))
         } else if ramp.from == ramp.to {
@@ -93,51 +105,14 @@ fn ramps(out: &mut String, plan: &Plan, ramps: &[Ramp], show: impl Fn(u64) -> St
     }
 }
 
-fn describe(out: &mut String, scenario: &Scenario) {
-    let wait = scenario.wait.map_or_else(|| "no wait".to_owned(), |wait| format!("wait {}", pause(wait)));
-    line(out, "scenario", &format!("{} (weight {}, {wait})", scenario.name, scenario.weight));
-    match &scenario.action {
-        Action::Steps(list) => steps(out, list, ""),
-        Action::Tasks(tasks) => {
-            for task in tasks {
-                line(out, "", &format!("task {} (weight {})", task.name, task.weight));
-                steps(out, &task.steps, "  ");
-            }
-        }
-    }
-}
-
-fn steps(out: &mut String, steps: &[Step], indent: &str) {
-    for step in steps {
-        let text = match step {
-            Step::Http(http) => request(http),
-            Step::Pause(wait) => format!("pause {}", pause(*wait)),
-        };
-        line(out, "", &format!("{indent}{text}"));
-    }
-}
-
-fn request(http: &HttpStep) -> String {
-    let expect: Vec<String> = http
-        .expect
-        .iter()
-        .map(|(from, to)| if from == to { from.to_string() } else { format!("{from}-{to}") })
-        .collect();
-    let timeout = text::duration_exact(http.timeout);
-    format!("{} {}, expect {}, timeout {timeout}", http.method, http.path, expect.join(", "))
-}
-
-fn pause(wait: Wait) -> String {
-    if wait.min == wait.max {
-        return text::duration_exact(wait.min);
-    }
-    format!("{} to {}", text::duration_exact(wait.min), text::duration_exact(wait.max))
-}
-
 fn condition(slo: &Slo, bound: &str, plan: &Plan) -> String {
     let request = slo.request.and_then(|id| plan.layout.requests.get(usize::from(id.0)));
     let window = slo.window.and_then(|id| plan.layout.windows.get(usize::from(id.0)));
+    let metric = slo.metric.and_then(|id| plan.layout.metrics.get(usize::from(id.0)));
     let mut text = format!("{} ({:?}): {} {bound}", slo.name, slo.severity, subject(&slo.kind));
+    if let Some(metric) = metric {
+        text.push_str(&format!(" of {}", metric.name));
+    }
     if let Some(request) = request {
         text.push_str(&format!(" of {request}"));
     }
@@ -161,6 +136,9 @@ fn subject(kind: &Kind) -> String {
         Kind::TimeoutRate { .. } => "timeouts".to_owned(),
         Kind::StatusRate { .. } => "requests with these statuses".to_owned(),
         Kind::Throughput { .. } => "throughput".to_owned(),
+        Kind::CheckRate { .. } => "passed checks".to_owned(),
+        Kind::MetricRate { .. } => "share".to_owned(),
+        Kind::MetricCount { .. } => "number".to_owned(),
         Kind::Prometheus { .. } => "query".to_owned(),
     }
 }

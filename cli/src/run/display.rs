@@ -3,9 +3,9 @@
 use std::io::{IsTerminal, Write};
 use std::time::Duration;
 
-use plimsoll_api::status::asked_rate;
+use plimsoll_api::status::asked_load;
 use plimsoll_measure::{Layout, Snapshot};
-use plimsoll_plan::{Load, Plan};
+use plimsoll_plan::Plan;
 use plimsoll_slo::{Outcome, Slo, Validity, judge, text};
 
 use super::drive::Now;
@@ -84,17 +84,16 @@ fn redraw(text: &str) {
 /// `12s of 20s, 20 users, 143.2/s, p95 6.1ms, errors 0%, 3 of 4 SLOs met`
 fn line(plan: &Plan, slos: &[Slo], validity: &Validity, now: &Now<'_>, elapsed: Duration) -> String {
     let nanos = nanos(elapsed);
-    let whole = text::duration_exact(plan.duration);
-    let over = nanos >= plan.duration;
-    let clock =
-        if over { format!("{whole}, finishing") } else { format!("{}s of {whole}", elapsed.as_secs()) };
-    let load = match plan.load {
-        Load::Closed { .. } => {
-            text::counted(plan.users_at(nanos.min(plan.duration.saturating_sub(1))), "user")
-        }
-        Load::Open { .. } => format!("asked {}", asked_rate(plan, nanos)),
-    };
+    let clock = clock(plan, elapsed);
+    let load = asked_load(plan, Some(nanos));
     format!("{clock}, {load}, {}", measured(&plan.layout, slos, validity, now))
+}
+
+/// `12s of 20s`
+pub(super) fn clock(plan: &Plan, elapsed: Duration) -> String {
+    let whole = text::duration_exact(plan.duration);
+    let over = nanos(elapsed) >= plan.duration;
+    if over { format!("{whole}, finishing") } else { format!("{}s of {whole}", elapsed.as_secs()) }
 }
 
 fn measured(layout: &Layout, slos: &[Slo], validity: &Validity, now: &Now<'_>) -> String {

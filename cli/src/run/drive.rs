@@ -5,7 +5,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use plimsoll_engine::Materials;
 use plimsoll_measure::Snapshot;
-use plimsoll_plan::{Load, Plan};
+use plimsoll_plan::Plan;
 use plimsoll_session::{LocalRun, Progress, Stop, local};
 use plimsoll_slo::{Facts, Reason, Slo, Validity};
 use plimsoll_worker::{ExecuteError, execute};
@@ -151,7 +151,7 @@ impl Watch<'_> {
             self.cut.unwrap_or_else(|| self.elapsed())
         };
         Facts {
-            open_model: matches!(self.plan.load, Load::Open { .. }),
+            open_model: self.plan.has_arrivals(),
             workers: self.plan.workers,
             workers_lost: fault(progress).is_some().into(),
             start_skew: progress.gather.start_skew(),
@@ -173,6 +173,7 @@ fn could_not_run(error: ExecuteError) -> Option<(Reason, String)> {
     match error {
         ExecuteError::Unreachable(cause) => Some((Reason::TargetUnreachable, cause.to_string())),
         ExecuteError::Prepare(cause) => Some((Reason::InvalidReference, cause.to_string())),
+        ExecuteError::Setup(cause) => Some((Reason::SetupFailed, cause.to_string())),
         ExecuteError::NotStarted(_) | ExecuteError::NotConfirmed(_) => None,
     }
 }

@@ -3,12 +3,14 @@
 //! Used by the command line; the API server checks the same schema when a manifest is applied. What goes beyond the schema is
 //! checked by `lower.rs`, whose errors name a path; [`Source::problem`] finds its line.
 
+mod overlay;
 mod parse;
 mod path;
 mod set;
 mod texts;
 mod walk;
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::LazyLock;
 
@@ -17,10 +19,12 @@ use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+pub use overlay::Overlay;
 pub use parse::Position;
 #[cfg(test)]
 pub(crate) use parse::parse_value;
 use path::Path;
+pub(crate) use path::field_path;
 pub use set::Set;
 pub(crate) use walk::closest;
 
@@ -83,7 +87,18 @@ pub struct Source {
     /// File as it was named.
     pub file: String,
     positions: parse::Positions,
+    /// What overlays wrote, by path.
+    overlaid: HashMap<String, overlay::Place>,
     sets: Vec<Set>,
+}
+
+/// What is changed in every LoadTest before it is checked: first the overlays, then single fields.
+#[derive(Clone, Debug, Default)]
+pub struct Changes {
+    /// Parts of a spec, in order.
+    pub overlays: Vec<Overlay>,
+    /// Single fields, in order.
+    pub sets: Vec<Set>,
 }
 
 impl Source {
@@ -96,15 +111,21 @@ impl Source {
     /// A problem with the field at a path such as `spec.slos[0].latency`.
     #[must_use]
     pub fn problem(&self, path: &str, message: impl Into<String>) -> Problem {
-        self.at(path, self.positions.value(path), message.into())
+        self.at(path, self.positions.value(path), message.into(), |place| place.value)
     }
 
     /// A problem with the name of a field rather than its value.
     fn key_problem(&self, path: &str, message: String) -> Problem {
-        self.at(path, self.positions.key(path), message)
+        self.at(path, self.positions.key(path), message, |place| place.key)
     }
 
-    fn at(&self, path: &str, position: Option<Position>, message: String) -> Problem {
+    fn at(
+        &self,
+        path: &str,
+        position: Option<Position>,
+        message: String,
+        in_overlay: impl Fn(&overlay::Place) -> Position,
+    ) -> Problem {
         if let Some(set) = self.sets.iter().find(|set| set.covers(path)) {
             return Problem {
                 file: format!("--set {set}"),
@@ -114,8 +135,18 @@ impl Source {
                 message,
             };
         }
+        let place = self.overlaid(path);
+        let (file, position) = place.map_or((&self.file, position), |p| (&p.file, Some(in_overlay(p))));
         let (line, column) = position.map_or((0, 0), |p| (p.line, p.column));
-        Problem { file: self.file.clone(), line, column, path: path.to_owned(), message }
+        Problem { file: file.clone(), line, column, path: path.to_owned(), message }
+    }
+
+    /// Where an overlay wrote a field, or the nearest value around it.
+    fn overlaid(&self, path: &str) -> Option<&overlay::Place> {
+        fn around<'p>(path: &&'p str) -> Option<&'p str> {
+            path.rfind(['.', '[']).map(|end| &path[..end])
+        }
+        std::iter::successors(Some(path), around).find_map(|path| self.overlaid.get(path))
     }
 }
 
@@ -124,14 +155,14 @@ impl Source {
 /// # Errors
 /// Every problem of every document, in the order of the lines.
 pub fn read(file: &str, text: &str) -> Result<Vec<Document>, Vec<Problem>> {
-    read_with(file, text, &[])
+    read_with(file, text, &Changes::default())
 }
 
-/// As [`read`], with fields of every LoadTest set before it is checked.
+/// As [`read`], with fields of every LoadTest changed before it is checked.
 ///
 /// # Errors
 /// Every problem of every document, in the order of the lines.
-pub fn read_with(file: &str, text: &str, sets: &[Set]) -> Result<Vec<Document>, Vec<Problem>> {
+pub fn read_with(file: &str, text: &str, changes: &Changes) -> Result<Vec<Document>, Vec<Problem>> {
     let parsed = parse::parse(text).map_err(|wrong| {
         vec![Problem {
             file: file.to_owned(),
@@ -144,8 +175,8 @@ pub fn read_with(file: &str, text: &str, sets: &[Set]) -> Result<Vec<Document>, 
     let mut documents = Vec::new();
     let mut problems = Vec::new();
     for (value, positions) in parsed {
-        let source = Source { file: file.to_owned(), positions, sets: Vec::new() };
-        match document(value, source, sets) {
+        let source = Source { file: file.to_owned(), positions, ..Source::default() };
+        match document(value, source, changes) {
             Ok(document) => documents.push(document),
             Err(more) => problems.extend(more),
         }
@@ -168,13 +199,20 @@ static SCHEMAS: LazyLock<Vec<(String, Value)>> = LazyLock::new(|| {
         .collect()
 });
 
-fn document(mut value: Value, mut source: Source, sets: &[Set]) -> Result<Document, Vec<Problem>> {
+fn schema_of(kind: &str) -> Option<&'static Value> {
+    SCHEMAS.iter().find(|(known, _)| known == kind).map(|(_, schema)| schema)
+}
+
+fn document(mut value: Value, mut source: Source, changes: &Changes) -> Result<Document, Vec<Problem>> {
     let kind = word(&value, &source, "kind").map_err(|p| vec![p])?;
     let version = word(&value, &source, "apiVersion").map_err(|p| vec![p])?;
     let ours = version.split('/').next() == Some(GROUP);
     match (version.as_str(), kind.as_str()) {
         (_, "LoadTest") if ours => {
-            for set in sets {
+            for overlay in &changes.overlays {
+                source.overlaid.extend(overlay.apply(schema_of(&kind).unwrap_or(&Value::Null), &mut value));
+            }
+            for set in &changes.sets {
                 set.apply(&mut value).map_err(|message| {
                     vec![Problem {
                         file: format!("--set {set}"),
@@ -185,7 +223,7 @@ fn document(mut value: Value, mut source: Source, sets: &[Set]) -> Result<Docume
                     }]
                 })?;
             }
-            source.sets = sets.to_vec();
+            source.sets.clone_from(&changes.sets);
             typed(value, source, &version, &kind, Object::LoadTest)
         }
         (_, "LoadTestRun") if ours => typed(value, source, &version, &kind, Object::LoadTestRun),
@@ -235,11 +273,7 @@ fn typed<T: DeserializeOwned>(
     if version != API_VERSION {
         return Err(vec![source.problem("apiVersion", format!("{version:?} is not {API_VERSION}"))]);
     }
-    let problems = SCHEMAS
-        .iter()
-        .find(|(known, _)| known == kind)
-        .map(|(_, schema)| walk::document(schema, &value, &source))
-        .unwrap_or_default();
+    let problems = schema_of(kind).map(|schema| walk::document(schema, &value, &source)).unwrap_or_default();
     if !problems.is_empty() {
         return Err(problems);
     }

@@ -5,7 +5,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use plimsoll_api::{Object, read, read_with};
+use plimsoll_api::{Changes, Object, read, read_with};
 
 fn examples() -> Vec<(String, String)> {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../examples");
@@ -196,7 +196,10 @@ fn a_path_has_a_position_even_where_nothing_was_written() {
 #[test]
 fn what_was_set_is_named_by_its_argument() {
     let text = format!("{HEAD}  target: {{url: http://a}}\n  profile: {{preset: smoke}}\n");
-    let sets = |all: &[&str]| all.iter().map(|s| s.parse().unwrap()).collect::<Vec<_>>();
+    let sets = |all: &[&str]| Changes {
+        sets: all.iter().map(|s| s.parse().unwrap()).collect(),
+        ..Changes::default()
+    };
     let documents = read_with("m.yaml", &text, &sets(&["spec.profile.users=7"])).unwrap();
     let Object::LoadTest(test) = &documents[0].object else { panic!() };
     assert_eq!(test.spec.profile.shape.users, Some(7));

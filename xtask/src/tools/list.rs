@@ -34,6 +34,7 @@ pub const DEBIAN: &[Package] = &[
     package("buildah", "buildah", "builds images without a daemon"),
     package("busybox-static", "/bin/busybox", "is the pause image, and a shell inside pods"),
     package("nginx-light", "nginx", "is the server whose log our counters are compared with"),
+    package("chromium-headless-shell", "chromium-headless-shell", "draws the live page of a run"),
     package("wrk", "wrk", "is a load generator to compare with"),
 ];
 

@@ -44,6 +44,26 @@ impl<'a> Figures<'a> {
 
     /// A statistic of the latencies: `612.4ms`, `>max`; nothing if there is none.
     pub(super) fn latency(&self, stat: Stat) -> Option<String> {
+        let (shown, bounds) = self.clamped(stat);
+        match shown {
+            Percentile::NoData => None,
+            Percentile::OverMax => Some(">max".to_owned()),
+            Percentile::Finite(nanos) => Some(text::duration_among(nanos, &bounds)),
+        }
+    }
+
+    /// A statistic of the latencies, nanoseconds.
+    pub(super) fn number(&self, stat: Stat) -> Percentile {
+        self.clamped(stat).0
+    }
+
+    /// The smallest latency, nanoseconds.
+    pub(super) fn least(&self) -> Percentile {
+        self.latency.min().map_or(Percentile::NoData, Percentile::Finite)
+    }
+
+    /// A statistic of the latencies on the right side of every bound that was counted, and those bounds.
+    fn clamped(&self, stat: Stat) -> (Percentile, Vec<u64>) {
         let bounds: Vec<(u64, Option<bool>)> = self
             .slos()
             .filter_map(|slo| match slo.kind {
@@ -61,12 +81,7 @@ impl<'a> Figures<'a> {
         for (bound, holds) in &bounds {
             shown = holds.map_or(shown, |holds| shown.clamped(*bound, holds));
         }
-        let bounds: Vec<u64> = bounds.into_iter().map(|(bound, _)| bound).collect();
-        match shown {
-            Percentile::NoData => None,
-            Percentile::OverMax => Some(">max".to_owned()),
-            Percentile::Finite(nanos) => Some(text::duration_among(nanos, &bounds)),
-        }
+        (shown, bounds.into_iter().map(|(bound, _)| bound).collect())
     }
 
     /// What the counters say of a percentile: it is at most the bound iff no more requests are over it than rank above it.

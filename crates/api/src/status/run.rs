@@ -153,7 +153,7 @@ fn slo_status(result: &SloResult) -> SloStatus {
 fn progress(measured: &Measured) -> String {
     let Measured { plan, merged, facts, .. } = measured;
     let percent = |part: u64, whole: u64| u128::from(part.min(whole)) * 100 / u128::from(whole.max(1));
-    let iterations = plan.iterations.map_or(0, |whole| percent(merged.health.iterations, whole));
+    let iterations = plan.iterations().map_or(0, |whole| percent(merged.health.iterations, whole));
     format!("{}%", percent(facts.measured, plan.duration).max(iterations))
 }
 

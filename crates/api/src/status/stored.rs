@@ -1,8 +1,8 @@
 //! The full result of a run: everything that was counted, with the names and rules to read and judge it again. Written as
 //! `stored_form.rs` says; `report/` prints it.
 
-use plimsoll_measure::{Layout, Snapshot, coalesce};
-use plimsoll_plan::{Load, Plan, RunId};
+use plimsoll_measure::{Layout, Second, Snapshot, coalesce};
+use plimsoll_plan::{Plan, RunId};
 use plimsoll_slo::{Facts, Judgement, Slo, Validity};
 use serde::{Deserialize, Serialize};
 
@@ -47,8 +47,10 @@ pub struct StoredResult {
     pub snapshot: Snapshot,
     /// Seconds per point of the snapshot's series.
     pub seconds_per_point: u32,
-    /// Users, or arrivals per 1000 minutes, that the profile asked for in the middle of each point of the series.
-    pub asked: Vec<u64>,
+    /// Users that the profile asked for in the middle of each point of the series; empty without a load of the closed model.
+    pub users: Vec<u64>,
+    /// Arrivals per 1000 minutes that the profile asked for in the middle of each point; empty without a load of the open model.
+    pub rates: Vec<u64>,
     /// What was left out to save room, in words.
     pub left_out: Vec<String>,
 }
@@ -70,8 +72,9 @@ impl StoredResult {
         let Some(Measured { plan, slos, validity, merged, facts }) = view.measured else { return empty };
         let mut snapshot = merged.clone();
         let seconds_per_point = coalesce(&mut snapshot.series, MAX_POINTS);
-        let asked =
-            snapshot.series.iter().map(|point| asked(plan, point.second, seconds_per_point)).collect();
+        let series = &snapshot.series;
+        let users = asked(series, seconds_per_point, plan.has_users(), |at| plan.users_at(at));
+        let rates = asked(series, seconds_per_point, plan.has_arrivals(), |at| plan.rate_at(at));
         Self {
             run: plan.run.clone(),
             target: url(plan),
@@ -82,18 +85,17 @@ impl StoredResult {
             layout: plan.layout.clone(),
             snapshot,
             seconds_per_point,
-            asked,
+            users,
+            rates,
             ..empty
         }
     }
 }
 
-fn asked(plan: &Plan, second: u32, seconds_per_point: u32) -> u64 {
-    let middle = (u64::from(second) * 2 + u64::from(seconds_per_point)) * 500_000_000;
-    match plan.load {
-        Load::Closed { .. } => plan.users_at(middle),
-        Load::Open { .. } => plan.rate_at(middle),
-    }
+/// What a plan asks for in the middle of each point of a series, if it asks for it at all.
+fn asked(series: &[Second], seconds_per_point: u32, is_asked: bool, at: impl Fn(u64) -> u64) -> Vec<u64> {
+    let middle = |point: &Second| (u64::from(point.second) * 2 + u64::from(seconds_per_point)) * 500_000_000;
+    if is_asked { series.iter().map(|point| at(middle(point))).collect() } else { Vec::new() }
 }
 
 fn url(plan: &Plan) -> String {

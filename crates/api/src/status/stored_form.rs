@@ -2,8 +2,8 @@
 //! The other side of `stored.rs`.
 
 use plimsoll_measure::{
-    Cell, Counts, Health, Histogram, HistogramError, HistogramParts, Layout, ObjectiveCount, RequestId,
-    Second, Snapshot, WindowId,
+    Cell, Counts, ErrorClass, Failure, Health, Histogram, HistogramError, HistogramParts, Layout, MetricCell,
+    MetricId, ObjectiveCount, RequestId, Second, Snapshot, WindowId,
 };
 use plimsoll_plan::RunId;
 use plimsoll_slo::{Facts, Judgement, Slo, Validity};
@@ -31,6 +31,10 @@ pub(super) struct Form {
     duration: u64,
     layout: Layout,
     requests: Vec<Row>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    metrics: Vec<MetricRow>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    failures: Vec<FailureRow>,
     /// Requests in scope and bad ones, in turn, of each objective of the layout.
     objectives: Vec<u64>,
     seconds_per_point: u32,
@@ -65,6 +69,36 @@ struct Row {
     first_byte: HistogramParts,
 }
 
+/// One metric in one window; the fields are those of [`MetricCell`].
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct MetricRow {
+    /// Its place in the layout: two checks may have one name.
+    metric: u16,
+    name: String,
+    window: String,
+    count: u64,
+    good: u64,
+    sum: u64,
+    timed_out: u64,
+    #[serde(skip_serializing_if = "is_empty")]
+    histogram: HistogramParts,
+}
+
+/// Requests that failed of one cause; the fields are those of [`Failure`].
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct FailureRow {
+    request: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    class: Option<ErrorClass>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<u16>,
+    count: u64,
+    at: u64,
+    example: String,
+}
+
 /// Percentiles of the latency; one that falls among requests without a complete response is absent. For reading only.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -84,9 +118,12 @@ struct Percentiles {
 #[serde(rename_all = "camelCase", default)]
 struct Point {
     second: u32,
-    /// Users, or arrivals per 1000 minutes, that the profile asked for.
+    /// Users that the profile asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
-    load: Option<u64>,
+    users: Option<u64>,
+    /// Arrivals per 1000 minutes that the profile asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rate: Option<u64>,
     /// Requests that were due (open model), or begun (closed model).
     asked: u64,
     sent: u64,
@@ -120,11 +157,13 @@ fn is_empty(parts: &HistogramParts) -> bool {
 
 impl From<StoredResult> for Form {
     fn from(result: StoredResult) -> Self {
-        let StoredResult { layout, snapshot, asked, .. } = result;
+        let StoredResult { layout, snapshot, users, rates, .. } = result;
         let requests = snapshot.cells.iter().map(|cell| Row::new(cell, &layout)).collect();
-        let loads = asked.iter().copied().map(Some).chain(std::iter::repeat(None));
-        let series =
-            snapshot.series.iter().zip(loads).map(|(second, load)| Point::new(second, load)).collect();
+        let metrics = snapshot.metrics.iter().map(|cell| MetricRow::new(cell, &layout)).collect();
+        let failures =
+            snapshot.failures.into_iter().map(|failure| FailureRow::new(failure, &layout)).collect();
+        let point = |(at, second)| Point::new(second, users.get(at).copied(), rates.get(at).copied());
+        let series = snapshot.series.iter().enumerate().map(point).collect();
         Self {
             version: result.version,
             run: result.run,
@@ -139,6 +178,8 @@ impl From<StoredResult> for Form {
             duration: result.duration,
             layout,
             requests,
+            metrics,
+            failures,
             objectives: flat(&snapshot.objectives),
             seconds_per_point: result.seconds_per_point,
             series,
@@ -158,7 +199,11 @@ impl TryFrom<Form> for StoredResult {
         let mut cells =
             form.requests.iter().map(|row| row.cell(&form.layout)).collect::<Result<Vec<_>, _>>()?;
         cells.sort_by_key(|cell| (cell.request, cell.window));
-        let asked = form.series.iter().map_while(|point| point.load).collect();
+        let metrics = form.metrics.iter().map(|row| row.cell(&form.layout)).collect::<Result<_, _>>()?;
+        let failures =
+            form.failures.into_iter().map(|row| row.failure(&form.layout)).collect::<Result<_, _>>()?;
+        let users = form.series.iter().map_while(|point| point.users).collect();
+        let rates = form.series.iter().map_while(|point| point.rate).collect();
         let series = form.series.iter().map(Point::second).collect::<Result<_, _>>()?;
         let objectives = pairs(&form.objectives)?;
         Ok(Self {
@@ -174,9 +219,10 @@ impl TryFrom<Form> for StoredResult {
             facts: form.facts,
             duration: form.duration,
             layout: form.layout,
-            snapshot: Snapshot { cells, objectives, series, health: form.health },
+            snapshot: Snapshot { cells, metrics, failures, objectives, series, health: form.health },
             seconds_per_point: form.seconds_per_point,
-            asked,
+            users,
+            rates,
             left_out: form.left_out,
         })
     }
@@ -202,13 +248,9 @@ impl Percentiles {
 impl Row {
     fn new(cell: &Cell, layout: &Layout) -> Self {
         let unless_equal = |histogram: &Histogram| (*histogram != cell.latency).then(|| histogram.to_parts());
-        let (request, window) = (usize::from(cell.request.0), usize::from(cell.window.0));
         Self {
-            request: layout.requests.get(request).cloned().unwrap_or_else(|| format!("#{request}")),
-            window: layout
-                .windows
-                .get(window)
-                .map_or_else(|| format!("#{window}"), |window| window.name.clone()),
+            request: request_name(cell.request, layout),
+            window: window_name(cell.window, layout),
             counts: cell.counts.clone(),
             percentiles: Percentiles::new(&cell.latency, cell.counts.incomplete),
             latency: cell.latency.to_parts(),
@@ -222,15 +264,13 @@ impl Row {
     }
 
     fn cell(&self, layout: &Layout) -> Result<Cell, FormError> {
-        let request = layout.requests.iter().position(|name| *name == self.request);
-        let window = layout.windows.iter().position(|window| window.name == self.window);
         let latency = Histogram::from_parts(&self.latency)?;
         let or_latency = |parts: &Option<HistogramParts>| {
             parts.as_ref().map_or_else(|| Ok(latency.clone()), Histogram::from_parts)
         };
         Ok(Cell {
-            request: RequestId(number(request, "request", &self.request)?),
-            window: WindowId(number(window, "window", &self.window)?),
+            request: request_id(&self.request, layout)?,
+            window: window_id(&self.window, layout)?,
             counts: self.counts.clone(),
             succeeded: or_latency(&self.succeeded)?,
             service: or_latency(&self.service)?,
@@ -243,6 +283,64 @@ impl Row {
     }
 }
 
+impl MetricRow {
+    fn new(cell: &MetricCell, layout: &Layout) -> Self {
+        let metric = layout.metrics.get(usize::from(cell.metric.0));
+        Self {
+            metric: cell.metric.0,
+            name: metric.map(|metric| metric.name.clone()).unwrap_or_default(),
+            window: window_name(cell.window, layout),
+            count: cell.count,
+            good: cell.good,
+            sum: cell.sum,
+            timed_out: cell.timed_out,
+            histogram: cell.histogram.to_parts(),
+        }
+    }
+
+    fn cell(&self, layout: &Layout) -> Result<MetricCell, FormError> {
+        Ok(MetricCell {
+            metric: MetricId(self.metric),
+            window: window_id(&self.window, layout)?,
+            count: self.count,
+            good: self.good,
+            sum: self.sum,
+            timed_out: self.timed_out,
+            histogram: Histogram::from_parts(&self.histogram)?,
+        })
+    }
+}
+
+impl FailureRow {
+    fn new(failure: Failure, layout: &Layout) -> Self {
+        let Failure { request, class, status, count, at, example } = failure;
+        Self { request: request_name(request, layout), class, status, count, at, example }
+    }
+
+    fn failure(self, layout: &Layout) -> Result<Failure, FormError> {
+        let Self { request, class, status, count, at, example } = self;
+        Ok(Failure { request: request_id(&request, layout)?, class, status, count, at, example })
+    }
+}
+
+fn request_name(id: RequestId, layout: &Layout) -> String {
+    layout.requests.get(usize::from(id.0)).cloned().unwrap_or_else(|| format!("#{}", id.0))
+}
+
+fn window_name(id: WindowId, layout: &Layout) -> String {
+    layout.windows.get(usize::from(id.0)).map_or_else(|| format!("#{}", id.0), |window| window.name.clone())
+}
+
+fn request_id(name: &str, layout: &Layout) -> Result<RequestId, FormError> {
+    let at = layout.requests.iter().position(|known| known == name);
+    number(at, "request", name).map(RequestId)
+}
+
+fn window_id(name: &str, layout: &Layout) -> Result<WindowId, FormError> {
+    let at = layout.windows.iter().position(|window| window.name == name);
+    number(at, "window", name).map(WindowId)
+}
+
 /// The number of a name; `#7` is the number 7 that the layout had no name for.
 fn number(at: Option<usize>, what: &'static str, name: &str) -> Result<u16, FormError> {
     let at = at.and_then(|at| u16::try_from(at).ok()).or_else(|| name.strip_prefix('#')?.parse().ok());
@@ -250,10 +348,11 @@ fn number(at: Option<usize>, what: &'static str, name: &str) -> Result<u16, Form
 }
 
 impl Point {
-    fn new(second: &Second, load: Option<u64>) -> Self {
+    fn new(second: &Second, users: Option<u64>, rate: Option<u64>) -> Self {
         Self {
             second: second.second,
-            load,
+            users,
+            rate,
             asked: second.asked,
             sent: second.sent,
             failed: second.failed,

@@ -1,7 +1,7 @@
 //! Summary of the judged part, counts of the whole run, and asked and delivered load. Used by `run.rs`.
 
 use plimsoll_measure::RATE_SECONDS;
-use plimsoll_plan::{Load, Plan, Ramp};
+use plimsoll_plan::{Load, Plan};
 use plimsoll_slo::{Stat, Validity, class_name, lateness, text};
 
 use super::figures::{Figures, Source};
@@ -66,7 +66,7 @@ pub(super) fn delivery(view: &RunView, measured: Measured) -> Delivery {
     let delivered =
         delivered.then(|| text::share_among(health.delivered, health.due, &[validity.min_delivered], &[]));
     let at = (view.phase == Phase::Running).then_some(facts.measured);
-    Delivery { asked: Some(asked(plan, at)), delivered, lateness: late(measured, validity) }
+    Delivery { asked: Some(asked_load(plan, at)), delivered, lateness: late(measured, validity) }
 }
 
 fn late(measured: Measured, validity: &Validity) -> Option<String> {
@@ -74,33 +74,32 @@ fn late(measured: Measured, validity: &Validity) -> Option<String> {
     Some(text::duration_beside(nanos, validity.max_lateness))
 }
 
-/// The load that is asked for at a moment, or at the most: `100 users`, `2000/s`.
-pub(super) fn asked(plan: &Plan, at: Option<u64>) -> String {
-    let last = plan.duration.saturating_sub(1);
-    match &plan.load {
-        Load::Closed { .. } => {
-            let users = at.map_or_else(|| plan.peak_users(), |at| plan.users_at(at.min(last)));
-            format!("{users} user{}", if users == 1 { "" } else { "s" })
-        }
-        Load::Open { rate, .. } => {
-            let peak =
-                || rate.iter().filter(|ramp| ramp.duration > 0).map(|ramp| ramp.from.max(ramp.to)).max();
-            at.map_or_else(
-                || text::rate_exact(peak().unwrap_or_default()),
-                |at| asked_rate(plan, at.min(last)),
-            )
-        }
-    }
+/// The load that is asked for at a moment (nanoseconds since the start), or at the most: `100 users`, `2000/s`, `10 users and 5/s`.
+#[must_use]
+pub fn asked_load(plan: &Plan, at: Option<u64>) -> String {
+    let at = at.map(|at| at.min(plan.duration.saturating_sub(1)));
+    let users = plan.has_users().then(|| {
+        let users = at.map_or_else(|| plan.peak_users(), |at| plan.users_at(at));
+        format!("{users} user{}", if users == 1 { "" } else { "s" })
+    });
+    let rate = plan
+        .has_arrivals()
+        .then(|| at.map_or_else(|| text::rate_exact(plan.peak_rate()), |at| asked_rate(plan, at)));
+    users.into_iter().chain(rate).collect::<Vec<_>>().join(" and ")
 }
 
-/// The rate of arrivals that is asked for at a moment: one that the profile names has all its digits, one on the way between two is
+/// The rate of arrivals that is asked for at a moment: one that a profile names has all its digits, one on the way between two is
 /// rounded.
-#[must_use]
-pub fn asked_rate(plan: &Plan, at: u64) -> String {
+fn asked_rate(plan: &Plan, at: u64) -> String {
     let now = plan.rate_at(at);
-    let named = |ramp: &Ramp| ramp.from == now || ramp.to == now;
-    match &plan.load {
-        Load::Open { rate, .. } if !rate.iter().any(named) => text::rate(now, RATE_SECONDS * 1_000_000_000),
-        _ => text::rate_exact(now),
+    let ramps = plan.loads.iter().flat_map(|group| match &group.load {
+        Load::Open { rate, .. } => rate.as_slice(),
+        Load::Closed { .. } => &[],
+    });
+    let mut named = ramps.flat_map(|ramp| [ramp.from, ramp.to]);
+    if named.any(|named| named == now) {
+        text::rate_exact(now)
+    } else {
+        text::rate(now, RATE_SECONDS * 1_000_000_000)
     }
 }

@@ -87,8 +87,8 @@ fn a_long_series_is_folded() {
     let result = stored(&run);
     assert_eq!((result.seconds_per_point, result.snapshot.series.len() <= MAX_POINTS as usize), (8, true));
     assert_eq!(result.snapshot.series.iter().map(|point| point.sent).sum::<u64>(), 3_600);
-    assert_eq!(result.asked.len(), result.snapshot.series.len());
-    assert!(result.asked.iter().all(|rate| *rate == 12_000_000), "per 1000 minutes");
+    assert_eq!(result.rates.len(), result.snapshot.series.len());
+    assert!(result.rates.iter().all(|rate| *rate == 12_000_000), "per 1000 minutes");
 }
 
 #[test]

@@ -9,6 +9,8 @@ use super::wrapped;
 
 /// Width of the labels.
 const LABEL: usize = 11;
+/// Most causes of failures that are listed.
+const CAUSES: usize = 5;
 /// Most statuses that are listed.
 const STATUSES: usize = 12;
 
@@ -16,6 +18,7 @@ const STATUSES: usize = 12;
 pub(super) fn lines(result: &StoredResult, source: Source) -> String {
     let lines = [
         ("Failures", failures(source)),
+        ("Causes", causes(source)),
         ("Statuses", statuses(source)),
         ("Medians", medians(source)),
         ("Whole run", total(result, source)),
@@ -35,6 +38,18 @@ fn failures(source: Source) -> Option<String> {
     classes.sort_by_key(|(class, n)| (std::cmp::Reverse(*n), *class));
     let shown = classes.iter().map(|(class, n)| format!("{} {}", text::count(*n), class_name(*class)));
     (!classes.is_empty()).then(|| shown.collect::<Vec<_>>().join(", "))
+}
+
+/// The most frequent causes of the whole run, each with its first example.
+fn causes(source: Source) -> Option<String> {
+    let groups = super::super::failures(source.layout, source.merged);
+    let shown = groups.iter().take(CAUSES).map(|group| {
+        let example = if group.example.is_empty() { String::new() } else { format!(" ({})", group.example) };
+        format!("{} x {}{example}", text::count(group.count), group.cause)
+    });
+    let more = groups.len().saturating_sub(CAUSES);
+    let shown: Vec<String> = shown.chain((more > 0).then(|| format!("{more} other causes"))).collect();
+    (!groups.is_empty()).then(|| shown.join("; "))
 }
 
 /// `200: 18 000, 503: 40`, of the judged part.
@@ -79,6 +94,7 @@ fn total(result: &StoredResult, source: Source) -> Option<String> {
         some(total.not_sent, "not sent"),
         some(total.unfinished, "unfinished"),
         some(total.failures, "failed"),
+        some(source.merged.total().retries, "retries"),
         Some(format!("{} received", bytes(source.merged.total().received))),
     ];
     Some(parts.into_iter().flatten().collect::<Vec<_>>().join(", "))

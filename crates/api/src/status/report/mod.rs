@@ -3,8 +3,13 @@
 //! Tables are in `tables.rs`, the lines below them in `lines.rs`.
 
 mod lines;
+mod metrics;
 mod table;
 mod tables;
+mod validation;
+
+pub use tables::{figures_heads, figures_rows};
+pub use validation::validation_report;
 
 use plimsoll_slo::text;
 
@@ -19,21 +24,26 @@ const COLUMNS: usize = 100;
 /// The report. Its first word is the verdict, which the caller may colour.
 #[must_use]
 pub fn report(result: &StoredResult) -> String {
-    let source = Source {
-        layout: &result.layout,
-        slos: &result.slos,
-        merged: &result.snapshot,
-        until: result.facts.measured,
-    };
+    let source = source(result);
     let mut parts = vec![headline(result), run(result)];
     if !result.snapshot.cells.is_empty() {
         parts.extend(tables::slos(result));
         parts.push(tables::requests(source));
         parts.extend(tables::windows(source));
+        parts.extend(metrics::metrics(source));
         parts.push(lines::lines(result, source));
     }
     parts.extend(notices(result));
     parts.join("\n")
+}
+
+fn source(result: &StoredResult) -> Source<'_> {
+    Source {
+        layout: &result.layout,
+        slos: &result.slos,
+        merged: &result.snapshot,
+        until: result.facts.measured,
+    }
 }
 
 /// The verdict, and why.

@@ -53,15 +53,29 @@ fn slo_row(slo: &SloResult) -> Vec<String> {
 
 /// One row per request name over the judged part, and one for all of them.
 pub(super) fn requests(source: Source) -> String {
-    let names = &source.layout.requests;
     let mut table = figures_table("request");
-    for (name, id) in names.iter().zip(0..=u16::MAX) {
-        table.row(figures_row(name, &Figures::new(source, Some(RequestId(id)), None)));
-    }
-    if names.len() > 1 {
-        table.row(figures_row("all", &Figures::new(source, None, None)));
-    }
+    request_rows(source).into_iter().for_each(|row| table.row(row));
     table.render()
+}
+
+/// Heads of [`figures_rows`].
+#[must_use]
+pub fn figures_heads() -> Vec<&'static str> {
+    std::iter::once("request").chain(NUMBERS).collect()
+}
+
+/// The figures of every request name and of all of them, as the report shows them, for whoever shows them elsewhere.
+#[must_use]
+pub fn figures_rows(result: &StoredResult) -> Vec<Vec<String>> {
+    request_rows(super::source(result))
+}
+
+fn request_rows(source: Source) -> Vec<Vec<String>> {
+    let names = &source.layout.requests;
+    let row =
+        |(name, id): (&String, u16)| figures_row(name, &Figures::new(source, Some(RequestId(id)), None));
+    let all = (names.len() > 1).then(|| figures_row("all", &Figures::new(source, None, None)));
+    names.iter().zip(0..=u16::MAX).map(row).chain(all).collect()
 }
 
 /// One row per window, if there is more than one.
@@ -83,9 +97,11 @@ pub(super) fn windows(source: Source) -> Option<String> {
     Some(table.render())
 }
 
+/// Heads of the columns of [`figures_row`] beside the name.
+const NUMBERS: [&str; 8] = ["requests", "rate", "failed", "p50", "p90", "p95", "p99", "max"];
+
 fn figures_table(what: &'static str) -> Table {
-    let numbers = ["requests", "rate", "failed", "p50", "p90", "p95", "p99", "max"];
-    Table::new([(what, Left)].into_iter().chain(numbers.map(|head| (head, Right))).collect())
+    Table::new([(what, Left)].into_iter().chain(NUMBERS.map(|head| (head, Right))).collect())
 }
 
 fn figures_row(name: &str, figures: &Figures) -> Vec<String> {
