@@ -74,7 +74,7 @@ pub(crate) fn template(run: &LoadTestRun, frozen: &Frozen, settings: &Settings) 
 
 /// Seconds from the wish to end a pod to its end by force: what is in flight may finish, and what was measured be handed in.
 fn grace(plan: &Plan) -> u64 {
-    (plan.graceful_stop.div_ceil(1_000_000_000) + 15).min(900)
+    (plan.graceful_stop.saturating_add(plan.teardown_time()).div_ceil(1_000_000_000) + 15).min(900)
 }
 
 /// A constraint without a selector would spread nothing; the pods of the run are what is meant.
