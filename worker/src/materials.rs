@@ -1,4 +1,4 @@
-//! Values that the plan names but does not hold: secrets, ConfigMap keys, certificates. In a pod they are mounted files.
+//! What the plan names but does not hold: secrets, ConfigMap keys, tables, certificates. In a pod they are mounted files.
 
 use plimsoll_engine::Materials;
 use plimsoll_plan::Plan;
@@ -17,7 +17,7 @@ pub enum Shelf {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{what} needs key {key} of {shelf:?} {name}: {cause}")]
 pub struct MaterialError {
-    /// What needs it: `vars.NAME`, `target.tls`.
+    /// What needs it: `vars.NAME`, `data.NAME`, `target.tls`.
     pub what: String,
     /// Where it should be.
     pub shelf: Shelf,
@@ -58,6 +58,12 @@ pub fn materials(plan: &Plan, read: &Reader<'_>) -> Result<Materials, MaterialEr
         let value = String::from_utf8(source(&what, &var.from)?).map_err(|_| not_text(what, &var.from))?;
         vars.insert(var.name.clone(), value);
     }
+    let mut data = plimsoll_scenario::DataTexts::new();
+    // A table that stands in the manifest is part of the plan.
+    let mounted = plan.script.data.iter().filter(|table| !matches!(table.from, VarSource::Value(_)));
+    for table in mounted {
+        data.insert(table.name.clone(), source(&format!("data.{}", table.name), &table.from)?);
+    }
     let tls = plan.target.tls.as_ref();
     let ca_pem = tls.and_then(|tls| tls.ca.as_ref()).map(|ca| source("target.tls.ca", ca)).transpose()?;
     let client_pem = match tls.and_then(|tls| tls.client_secret.as_deref()) {
@@ -67,7 +73,7 @@ pub fn materials(plan: &Plan, read: &Reader<'_>) -> Result<Materials, MaterialEr
         }
         None => None,
     };
-    Ok(Materials { vars, ca_pem, client_pem })
+    Ok(Materials { vars, data, ca_pem, client_pem })
 }
 
 fn not_text(what: String, source: &VarSource) -> MaterialError {

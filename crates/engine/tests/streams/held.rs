@@ -40,7 +40,7 @@ fn two_hundred_sockets_hear_everything_when_it_is_said() {
     let log = server.messages("/ws");
     assert!(!log.truncated && log.entries.len() as u64 == stats.messages_in + stats.messages_out);
     // All at once every 250 ms: a message waits for those before it, on a machine of two cores that is a few milliseconds.
-    let (p50, p99) = (heard.histogram.percentile(500_000, 0), heard.histogram.percentile(990_000, 0));
+    let (p50, p99) = (heard.histogram.percentile(5000, 0), heard.histogram.percentile(9900, 0));
     assert!(p50.finite().unwrap() < 20 * MILLI && p99.finite().unwrap() < 150 * MILLI, "{p50:?} {p99:?}");
     let session = measured.metric(SESSION).histogram;
     assert!(session.min().unwrap() >= 4 * SECOND, "{:?}", session.min());
