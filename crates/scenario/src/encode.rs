@@ -117,21 +117,25 @@ impl Value {
 /// Appends a decimal integer; its characters need no encoding anywhere.
 #[inline]
 pub(crate) fn int(value: i64, out: &mut Vec<u8>) {
+    if value < 0 {
+        out.push(b'-');
+    }
     let mut digits = [0; 20];
-    let mut rest = value.unsigned_abs();
-    let mut at = digits.len();
+    out.extend_from_slice(decimal(value.unsigned_abs(), &mut digits));
+}
+
+/// The decimal digits of a number, at the end of the buffer.
+#[inline]
+pub(crate) fn decimal(value: u64, digits: &mut [u8; 20]) -> &[u8] {
+    let (mut rest, mut at) = (value, digits.len());
     loop {
         at -= 1;
         digits[at] = b'0' + (rest % 10) as u8;
         rest /= 10;
         if rest == 0 {
-            break;
+            return &digits[at..];
         }
     }
-    if value < 0 {
-        out.push(b'-');
-    }
-    out.extend_from_slice(&digits[at..]);
 }
 
 /// Whether a header or method name consists of the characters that HTTP allows (RFC 9110 §5.6.2).

@@ -168,13 +168,12 @@ impl Tail {
         out.extend_from_slice(b"\r\n\r\n");
         let body_at = out.len();
         self.body.render(out, env)?;
-        let length = i64::try_from(out.len() - body_at).unwrap_or(i64::MAX);
-        let mut digits = Vec::with_capacity(20);
-        encode::int(length, &mut digits);
+        let mut buffer = [0; 20];
+        let digits = encode::decimal((out.len() - body_at) as u64, &mut buffer);
         if digits.len() == self.digits {
-            out[length_at..length_at + digits.len()].copy_from_slice(&digits);
+            out[length_at..body_at - 4].copy_from_slice(digits);
         } else {
-            out.splice(length_at..length_at + self.digits, digits);
+            out.splice(length_at..body_at - 4, digits.iter().copied());
         }
         Ok(())
     }

@@ -161,11 +161,7 @@ impl Row {
             Piece::Letters(length) => *length,
             Piece::Uuid => 36,
             Piece::Choice(texts) => texts.first().map_or(0, |t| t.len()),
-            Piece::Int { min, span } => {
-                let mut digits = Vec::new();
-                encode::int(min.wrapping_add_unsigned(span.wrapping_sub(1)), &mut digits);
-                digits.len()
-            }
+            Piece::Int { min, span } => min.wrapping_add_unsigned(span.wrapping_sub(1)).to_string().len(),
             Piece::Kept(_) => 12,
             Piece::User | Piece::Iteration => 3,
             Piece::Eval { .. } => 8,

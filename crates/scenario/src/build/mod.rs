@@ -60,7 +60,7 @@ pub fn compile(script: &Script, vars: &[Var]) -> Result<Program, Vec<CompileErro
     let _ = builder.script();
     errors.append(&mut builder.errors);
     let used = std::mem::take(&mut builder.used);
-    let errors = builder.distinct(errors);
+    let errors = builder.distinct(&errors);
     if errors.is_empty() { Ok(Program { script: script.clone(), vars, used }) } else { Err(errors) }
 }
 
@@ -99,7 +99,7 @@ impl Program {
         let mut builder = Builder::new(&self.script, &self.vars, &tables, Some(values));
         let mut bound = builder.script();
         let wrong = std::mem::take(&mut builder.errors);
-        let wrong = builder.distinct(wrong).into_iter().map(BindError::from);
+        let wrong = builder.distinct(&wrong).into_iter().map(BindError::from);
         for error in builder.unfit.drain(..).chain(wrong) {
             // A flow is built for each scenario that runs it.
             if !errors.contains(&error) {
@@ -209,12 +209,12 @@ impl<'a> Builder<'a> {
 
     /// A flow that several scenarios run is built for each: what is wrong for all is told once, what is wrong for one with its
     /// name.
-    fn distinct(&self, errors: Vec<CompileError>) -> Vec<CompileError> {
+    fn distinct(&self, errors: &[CompileError]) -> Vec<CompileError> {
         let before = errors.len() - self.whose.len().min(errors.len());
         let mut told: Vec<CompileError> = Vec::with_capacity(errors.len());
         for (i, error) in errors.iter().enumerate() {
             let same = |other: &CompileError| other.at == error.at && other.offset == error.offset;
-            if told.iter().any(|earlier| same(earlier)) {
+            if told.iter().any(&same) {
                 continue;
             }
             let times = errors.iter().filter(|other| same(other)).count();

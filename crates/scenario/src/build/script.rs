@@ -19,8 +19,9 @@ impl<'a> Builder<'a> {
         }
         let mut setup_names = Vec::new();
         names::of_steps(&script.setup, &mut setup_names);
-        // Within setup there is no `setup.NAME` yet: its steps have `user.NAME`.
+        self.scope.within_setup = true;
         let setup = self.hooks("setup", &script.setup);
+        self.scope.within_setup = false;
         self.scope.setup = setup_names;
         let scenarios = script.scenarios.iter().enumerate().map(|(i, s)| self.scenario(i, s)).collect();
         let teardown = self.hooks("teardown", &script.teardown);

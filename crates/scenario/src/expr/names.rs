@@ -188,6 +188,10 @@ fn user(scope: &Scope<'_>, name: &str, offset: usize) -> Checked {
 }
 
 fn setup(scope: &Scope<'_>, name: &str, offset: usize) -> Checked {
+    if scope.within_setup {
+        let renamed = |fault: Fault| fault.message.replacen("user.", "setup.", 1);
+        return user(scope, name, offset).map_err(|fault| Fault { message: renamed(fault.clone()), ..fault });
+    }
     if let Some((_, slot)) = scope.setup.iter().zip(0..).find(|(setup, _)| **setup == name) {
         return Ok((Code::Setup { slot, name: name.into() }, Type::Any));
     }

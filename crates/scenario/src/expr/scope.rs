@@ -15,6 +15,8 @@ pub(crate) struct Scope<'a> {
     pub(crate) users: Vec<(&'a str, Type)>,
     /// What setup captures; code refers to it by its index here.
     pub(crate) setup: Vec<&'a str>,
+    /// Whether these are setup's own steps: what it captures is there as its user's, by either name.
+    pub(crate) within_setup: bool,
     /// Whether `status`, `body`, `text`, `headers`, `latency` and `error` mean something here.
     pub(crate) response: bool,
     /// Whether `message` does.

@@ -79,8 +79,7 @@ fn variables_keep_their_type_in_json_and_their_encoding_in_paths() {
 fn what_setup_captures_is_everybodys() {
     let mut script = steps(vec![get("/${setup.token}/${setup.n}")]);
     let captures = vec![assign("token", "body.token", 1), assign("n", "body.n", 2)];
-    let use_own = get("/next/${user.token}");
-    script.setup = vec![Step { captures, ..get("/login") }, use_own];
+    script.setup = vec![Step { captures, ..get("/login") }, get("/${user.token}/${setup.n}")];
     script.teardown = vec![get("/logout/${setup.token}")];
     let mut bound = bind(&script, &[]).unwrap();
     let mut memory = bound.setup.memory(&bound.shared, rng());
@@ -89,6 +88,9 @@ fn what_setup_captures_is_everybodys() {
     let mut env =
         Env { shared: &bound.shared, memory: &mut memory, response: Some(&ok), message: None, now: NOW };
     bound.setup.steps[0].after.apply(&mut env, &mut |_| {});
+    let CompiledStepAction::Http(next) = &bound.setup.steps[1].action else { panic!("no request") };
+    let mut env = Env { shared: &bound.shared, memory: &mut memory, response: None, message: None, now: NOW };
+    assert_eq!(&*next.parts(&mut env).unwrap().target, b"/s-%221%22/4");
     let json = bound.setup_json(&memory).unwrap();
     assert_eq!(json, r#"{"token":"s-\"1\"","n":4}"#);
     let mut other = User::with(bound.clone(), 0);
