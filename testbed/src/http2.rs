@@ -8,7 +8,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use h2::server::{Builder, Connection, SendResponse};
 use h2::{Reason, RecvStream, SendStream};
-use http::header::CONTENT_LENGTH;
+use http::header::{CONTENT_LENGTH, UPGRADE};
 use http::{HeaderValue, Method, Request, Response, StatusCode, request};
 use serde_json::json;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -199,7 +199,8 @@ fn response(reply: &Reply) -> Response<()> {
     let mut response = Response::new(());
     *response.status_mut() = reply.status;
     let headers = response.headers_mut();
-    for (name, value) in reply.headers.iter() {
+    // What concerns one connection has no place in HTTP/2 (RFC 9113, 8.2.2).
+    for (name, value) in reply.headers.iter().filter(|(name, _)| *name != UPGRADE) {
         headers.append(name.clone(), value.clone());
     }
     if reply.may_have_body() && !reply.chunked {

@@ -72,6 +72,17 @@ fn it_serves_its_file_and_stops_in_order_on_a_signal() {
 }
 
 #[test]
+fn it_serves_the_aragora_endpoints_alone_with_a_token_in_the_real_shape() {
+    let args = ["--listen", "127.0.0.1:0", "--aragora", "--token", "secret", "--shape", "real"];
+    let mut program = Program::start(&args);
+    let mut client = Client::connect(program.address());
+    let mut status = |path: &str, token| client.call("GET", path, token, &serde_json::Value::Null).status;
+    assert_eq!((status("/api/debates", None), status("/api/debates", Some("secret"))), (401, 200));
+    assert_eq!((status("/api/debatte", None), status("/status/204", None)), (404, 204));
+    assert_eq!(client.get("/api/health").unwrap().text("shape"), "real");
+}
+
+#[test]
 fn it_writes_certificates_and_serves_with_them_again() {
     let certificates = directory("tls").join("certs");
     let out = certificates.to_str().unwrap();

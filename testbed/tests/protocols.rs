@@ -167,6 +167,41 @@ fn http2_with_prior_knowledge_is_served() {
 }
 
 #[test]
+fn endpoints_event_streams_and_faults_are_the_same_over_http2() {
+    let testbed = Testbed::start(Config::aragora()).unwrap();
+    testbed.merge_fault(&json!({"rules": [{"path": "/api/agents", "drop": {"every": 2}}]})).unwrap();
+    runtime().block_on(async {
+        let mut requests = h2_over(TcpStream::connect(testbed.addr()).await.unwrap()).await;
+        assert_eq!(h2_get(&mut requests, "/api/agents").await.unwrap().0, 200);
+        assert_eq!(h2_get(&mut requests, "/api/agents").await.unwrap_err().reason(), Some(Reason::CANCEL));
+        assert_eq!(h2_get(&mut requests, "/api/debates/none").await.unwrap().0, 404);
+        assert_eq!(h2_get(&mut requests, "/api/auth/session").await.unwrap().0, 401);
+        assert_eq!(h2_get(&mut requests, "/ws").await.unwrap().0, 426);
+        let body = br#"{"email": "a@load.test", "password": "p"}"#;
+        let request = Request::post("http://testbed/api/auth/login").body(()).unwrap();
+        let (response, mut sent) = requests.send_request(request, false).unwrap();
+        sent.send_data(Bytes::from_static(body), true).unwrap();
+        assert_eq!(response.await.unwrap().status(), 200);
+        let (status, events) = h2_get(&mut requests, "/sse?events=3&every=5").await.unwrap();
+        let text = String::from_utf8(events).unwrap();
+        assert_eq!((status, text.matches("event: count").count()), (200, 3), "{text}");
+        testbed.merge_fault(&json!({"aragora": {"sse": {"dropAfter": 2}}})).unwrap();
+        assert_eq!(
+            h2_get(&mut requests, "/sse?events=0&every=1").await.unwrap_err().reason(),
+            Some(Reason::CANCEL)
+        );
+    });
+    assert!(testbed.wait_until_idle(Duration::from_secs(5)));
+    let stats = testbed.stats();
+    assert_eq!((stats.endpoints["GET /api/agents"].dropped, stats.aragora.logins), (1, 1));
+    let sse = &stats.endpoints["GET /sse"];
+    assert_eq!(
+        (sse.answered[&200], sse.truncated, &stats.sse.closes),
+        (1, 1, &[(1000, 1), (1006, 1)].into())
+    );
+}
+
+#[test]
 fn http2_connections_end_after_their_number_of_requests() {
     let testbed = Testbed::start(Config { keep_alive_requests: 2, ..Config::default() }).unwrap();
     runtime().block_on(async {
