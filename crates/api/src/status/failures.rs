@@ -26,7 +26,9 @@ pub fn failures(layout: &Layout, merged: &Snapshot) -> Vec<FailureGroup> {
         .map(|failure| {
             let request = layout.requests.get(usize::from(failure.request.0)).map_or("?", String::as_str);
             let class = failure.class.map_or("other causes", class_name);
-            let status = failure.status.map_or_else(String::new, |status| format!(" {status}"));
+            // The example of a status says which.
+            let status = failure.status.filter(|_| failure.example.is_empty());
+            let status = status.map_or_else(String::new, |status| format!(" {status}"));
             FailureGroup {
                 cause: format!("{request}: {class}{status}"),
                 count: failure.count,

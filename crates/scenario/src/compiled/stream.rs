@@ -7,6 +7,7 @@ use crate::Env;
 use crate::after::{CompiledAssigns, CompiledChecks, CompiledCondition, Note, Notes, Placed};
 use crate::build::live;
 use crate::error::RenderError;
+use crate::expr::Value;
 use crate::model::{StreamMetrics, Wait};
 use crate::request::CompiledHttp;
 use crate::slot::Row;
@@ -132,11 +133,18 @@ impl CompiledReading {
         self.sent_at.is_none() && self.checks.is_empty()
     }
 
-    /// When the peer sent the message, in nanoseconds since the epoch; one that cannot be computed is noted as a fault.
+    /// When the peer sent the message, in nanoseconds since the epoch; one that cannot be computed is noted as a fault. Null says
+    /// that this message carries no time.
     pub fn sent_at(&self, env: &mut Env<'_>, notes: &mut Notes<'_>) -> Option<i64> {
         let (expr, fault) = self.sent_at.as_ref()?;
-        let moment = expr.value(env).and_then(|value| value.moment().map_err(|message| expr.wrong(&message)));
-        moment.map_err(|message| notes(Note::Fault { metric: *fault, message })).ok()
+        let moment = expr.value(env).and_then(|value| match value {
+            Value::Null => Ok(None),
+            value => value.moment().map(Some).map_err(|message| expr.wrong(&message)),
+        });
+        moment.unwrap_or_else(|message| {
+            notes(Note::Fault { metric: *fault, message });
+            None
+        })
     }
 }
 

@@ -20,6 +20,7 @@ mod parser;
 mod places;
 mod random;
 mod response;
+mod scan;
 mod scope;
 mod signatures;
 mod time;

@@ -1,6 +1,6 @@
 //! What came back from the target, as expressions see it: JSON is read only when one asks for it, whole at most once.
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::fmt;
 
 use super::json;
@@ -23,6 +23,8 @@ pub struct Response {
     /// What can be read of a body that is not UTF-8.
     lossy: OnceCell<Box<str>>,
     parsed: OnceCell<Option<Value>>,
+    /// Whether the text is known to be JSON though it is not parsed.
+    known: Cell<bool>,
 }
 
 impl Response {
@@ -35,7 +37,16 @@ impl Response {
         latency: u64,
         error: Option<&'static str>,
     ) -> Self {
-        Self { status, headers, body, latency, error, lossy: OnceCell::new(), parsed: OnceCell::new() }
+        Self {
+            status,
+            headers,
+            body,
+            latency,
+            error,
+            lossy: OnceCell::new(),
+            parsed: OnceCell::new(),
+            known: Cell::new(false),
+        }
     }
 
     /// The body as a text; bytes that are not UTF-8 become U+FFFD.
@@ -70,7 +81,7 @@ impl Response {
 
     #[inline]
     pub(super) fn document(&self) -> Document<'_> {
-        Document { text: std::str::from_utf8(&self.body).ok(), parsed: &self.parsed }
+        Document { text: std::str::from_utf8(&self.body).ok(), parsed: &self.parsed, known: &self.known }
     }
 }
 
@@ -85,13 +96,15 @@ impl fmt::Debug for Response {
 pub struct Message {
     text: String,
     parsed: OnceCell<Option<Value>>,
+    /// Whether the text is known to be JSON though it is not parsed.
+    known: Cell<bool>,
 }
 
 impl Message {
     /// A WebSocket message: `message` is its JSON value, or the text itself if it is not JSON.
     #[must_use]
     pub fn new(text: String) -> Self {
-        Self { text, parsed: OnceCell::new() }
+        Self { text, parsed: OnceCell::new(), known: Cell::new(false) }
     }
 
     /// A server-sent event: `message` is `{event, data, id}`, `data` its JSON value, or the text itself if it is not JSON.
@@ -103,7 +116,7 @@ impl Message {
             entry("id", Value::text(id)),
             entry("data", json::parse(&data).unwrap_or_else(|| Value::text(&data))),
         ]);
-        Self { text: data, parsed: OnceCell::from(Some(Value::Map(map.into()))) }
+        Self { text: data, parsed: OnceCell::from(Some(Value::Map(map.into()))), known: Cell::new(false) }
     }
 
     /// The text as it came; of an event, its data.
@@ -114,7 +127,7 @@ impl Message {
 
     #[inline]
     pub(super) fn document(&self) -> Document<'_> {
-        Document { text: Some(&self.text), parsed: &self.parsed }
+        Document { text: Some(&self.text), parsed: &self.parsed, known: &self.known }
     }
 }
 

@@ -1,7 +1,7 @@
 //! A value where it lies: in a variable, a response, a constant. Comparing or measuring it makes no copy, and a list or map of a
 //! JSON text is built only when it is kept.
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::cmp::Ordering;
 use std::sync::Arc;
 
@@ -199,6 +199,8 @@ pub(super) struct Document<'e> {
     pub(super) text: Option<&'e str>,
     /// Nothing inside: it is not JSON.
     pub(super) parsed: &'e OnceCell<Option<Value>>,
+    /// Whether the text is known to be JSON.
+    pub(super) known: &'e Cell<bool>,
 }
 
 /// Why a document has nothing at a path.
@@ -221,7 +223,10 @@ impl<'e> Document<'e> {
         if path.is_empty() || self.parsed.get().is_some() {
             return walk(self.whole().ok_or(Absent::NotJson)?, path);
         }
-        match self.text.and_then(|text| json::select(text, path)) {
+        let text = self.text.ok_or(Absent::NotJson)?;
+        let known = self.known.replace(true);
+        let found = if known { json::select::<true>(text, path) } else { json::select::<false>(text, path) };
+        match found {
             Some(Found::Value(raw)) => Ok(seen(raw)),
             Some(Found::Nothing(step, kind)) => Err(Absent::Nothing(step, kind)),
             None => {
@@ -245,7 +250,7 @@ fn seen(raw: &str) -> View<'_> {
 }
 
 fn select<'e>(raw: &'e str, path: &[Step]) -> Result<View<'e>, Failure> {
-    match json::select(raw, path) {
+    match json::select::<true>(raw, path) {
         Some(Found::Value(raw)) => Ok(seen(raw)),
         Some(Found::Nothing(step, kind)) => Err(nowhere(path.get(step), kind)),
         None => Err(Failure::new("not JSON")),

@@ -70,12 +70,24 @@ pub fn figures_rows(result: &StoredResult) -> Vec<Vec<String>> {
     request_rows(super::source(result))
 }
 
+/// What only the run's own hooks send is left to the table of windows.
 fn request_rows(source: Source) -> Vec<Vec<String>> {
-    let names = &source.layout.requests;
-    let row =
-        |(name, id): (&String, u16)| figures_row(name, &Figures::new(source, Some(RequestId(id)), None));
-    let all = (names.len() > 1).then(|| figures_row("all", &Figures::new(source, None, None)));
-    names.iter().zip(0..=u16::MAX).map(row).chain(all).collect()
+    let of = |request| Figures::new(source, request, None);
+    let only_in_hooks = |id| {
+        let hooks = source.layout.hooks.map(|hooks| source.merged.counts(source.layout, Some(id), Some(hooks)));
+        hooks.is_some_and(|hooks| hooks.requests() > 0)
+    };
+    let ids = source.layout.requests.iter().zip((0..=u16::MAX).map(RequestId));
+    let rows = ids.filter_map(|(name, id)| {
+        let figures = of(Some(id));
+        let shown = figures.counts.requests() > 0 || !only_in_hooks(id);
+        shown.then(|| figures_row(name, &figures))
+    });
+    let mut rows: Vec<Vec<String>> = rows.collect();
+    if rows.len() > 1 {
+        rows.push(figures_row("all", &of(None)));
+    }
+    rows
 }
 
 /// One row per window, if there is more than one.

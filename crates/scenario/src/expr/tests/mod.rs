@@ -40,6 +40,7 @@ fn scope() -> Scope<'static> {
         setup: vec!["tenant", "absent"],
         response: true,
         message: true,
+        within_setup: false,
     }
 }
 
