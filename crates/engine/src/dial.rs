@@ -127,7 +127,7 @@ impl Dialer {
         if let Some(addresses) = self.resolver.known() {
             return self.open(to, http, &addresses, 0).await;
         }
-        self.resolved(to, http, self.resolver.target(&to.host, to.port)).await
+        Box::pin(self.resolved(to, http, self.resolver.target(&to.host, to.port))).await
     }
 
     /// Opens a connection to another host, where a redirect leads.
@@ -164,7 +164,8 @@ impl Dialer {
         };
         let shaking = Instant::now();
         let config = if http == HttpVersion::Http1 { &self.http1 } else { &self.tls };
-        let stream = TlsConnector::from(Arc::clone(config)).connect(name.clone(), stream).await;
+        // Boxed, so that connections in clear text do not carry a handshake's state; nor a look-up's, above.
+        let stream = Box::pin(TlsConnector::from(Arc::clone(config)).connect(name.clone(), stream)).await;
         let stream = stream.map_err(|cause| DialError::Tls { address, cause })?;
         split.tls = nanos(shaking.elapsed()).max(1);
         let h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");

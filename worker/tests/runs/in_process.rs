@@ -4,7 +4,9 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use plimsoll_measure::{Metric, MetricKind, Window, WindowId};
 use plimsoll_plan::Plan;
+use plimsoll_scenario::{Action, Assign, Data, DataFormat, OnFailure, Pick, StepAction, VarSource};
 use plimsoll_session::{
     Door, Endpoint, FailureKind, HelloInfo, LocalRun, SessionError, Stop, dial, local, plan_hash,
 };
@@ -12,7 +14,7 @@ use plimsoll_worker::{ExecuteError, Shelf, execute, materials};
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 
-use crate::rig::{NAME, Operator, directory, key, plan, target};
+use crate::rig::{NAME, Operator, directory, get, key, plan, target};
 
 fn token(_: Shelf, _: &str, _: &str) -> Result<Vec<u8>, String> {
     Ok(b"secret".to_vec())
@@ -121,7 +123,9 @@ async fn a_stop_ends_the_load_early_and_keeps_what_was_measured() {
 async fn iterations_that_are_done_end_the_load_to_the_nanosecond() {
     let target = target();
     // The last of 21 arrivals is due after 100 ms.
-    let plan = Arc::new(Plan { iterations: Some(21), ..plan(target.addr(), 200, 60, 1) });
+    let mut plan = plan(target.addr(), 200, 60, 1);
+    plan.loads[0].iterations = Some(21);
+    let plan = Arc::new(plan);
     let (doors, mut run) = local(&plan);
     let mut workers = spawn(&plan, doors);
     until_done(&mut run).await;
@@ -146,6 +150,87 @@ async fn a_stop_before_the_start_makes_no_load() {
     assert!(matches!(ended, Err(ExecuteError::NotStarted(SessionError::Stopped(_)))), "{ended:?}");
     assert_eq!(target.stats().received(), 0);
     drop(second);
+}
+
+/// With a window for hooks, and names for their requests.
+fn with_hooks(mut plan: Plan) -> Plan {
+    plan.layout.requests.extend(["up", "down"].map(str::to_owned));
+    plan.layout.metrics.push(Metric { name: "capture key".into(), kind: MetricKind::Fault, request: None });
+    plan.layout.windows.push(Window { name: "hooks".into(), judged: false, spans: vec![] });
+    plan.layout.hooks = Some(WindowId(1));
+    let mut up = get(1, "/status/200", "up");
+    let key =
+        Assign { name: "key".into(), expr: "string(status)".into(), at: "spec.setup[0]".into(), fault: 0 };
+    (up.captures, up.on_failure) = (vec![key], OnFailure::EndUser);
+    plan.script.setup = vec![up];
+    plan.script.teardown = vec![get(2, "/status/204", "${setup.key}")];
+    let Action::Steps(steps) = &mut plan.script.scenarios[0].action else { panic!() };
+    // A value that no worker has of its own.
+    *steps = vec![get(0, "/delay/${int(setup.key) - 199}", "x")];
+    plan
+}
+
+#[tokio::test]
+async fn what_the_first_worker_sets_up_reaches_all_and_is_torn_down_once() {
+    let target = target();
+    let plan = Arc::new(with_hooks(plan(target.addr(), 100, 1, 2)));
+    let (doors, mut run) = local(&plan);
+    let mut workers = spawn(&plan, doors);
+    until_done(&mut run).await;
+    let total = run.observe().gather.merged().total();
+    let paths = target.stats().paths;
+    let received = ["/delay/1", "/status/200", "/status/204"].map(|path| paths[path].received);
+    assert_eq!((received, total.sent, total.failed), ([100, 1, 1], 102, 0));
+    let load = run.observe().gather.worker(0).unwrap().last.as_ref().unwrap().load.unwrap();
+    assert!(load <= plan.duration, "teardown is no load");
+    run.ack();
+    while let Some(worker) = workers.join_next().await {
+        worker.unwrap().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_setup_that_fails_is_reported_and_makes_no_load() {
+    let target = target();
+    let mut plan = with_hooks(plan(target.addr(), 100, 1, 1));
+    let StepAction::Http(up) = &mut plan.script.setup[0].action else { panic!() };
+    up.path = "/status/401".into();
+    let plan = Arc::new(plan);
+    let (doors, run) = local(&plan);
+    let ended = spawn(&plan, doors).join_next().await.unwrap().unwrap();
+    assert!(matches!(ended, Err(ExecuteError::Setup(_))), "{ended:?}");
+    let progress = run.observe();
+    let (index, cause) = progress.failure().unwrap();
+    assert_eq!((index, cause.kind), (0, FailureKind::SetupFailed));
+    assert!(cause.message.contains("up: status 401"), "{}", cause.message);
+    assert_eq!(target.stats().received(), 1);
+}
+
+#[tokio::test]
+async fn tables_come_from_their_config_map() {
+    let target = target();
+    let mut plan = plan(target.addr(), 100, 1, 1);
+    let from = VarSource::ConfigMap { name: "data".into(), key: "rows.csv".into() };
+    let format = DataFormat::Csv;
+    plan.script.data = vec![Data { name: "rows".into(), from, format, pick: Pick::Sequential, once: false }];
+    let Action::Steps(steps) = &mut plan.script.scenarios[0].action else { panic!() };
+    *steps = vec![get(0, "/status/${data.rows.status}", "x")];
+    let read = |shelf: Shelf, name: &str, key: &str| match (shelf, name, key) {
+        (Shelf::ConfigMap, "data", "rows.csv") => Ok(b"status\n200\n204\n".to_vec()),
+        other => token(other.0, other.1, other.2),
+    };
+    let materials = materials(&plan, &read).unwrap();
+    let plan = Arc::new(plan);
+    let (mut doors, mut run) = local(&plan);
+    let (mut door, runtime) = (doors.pop().unwrap(), Handle::current());
+    let share = Arc::clone(&plan).share(0).unwrap();
+    let worker =
+        tokio::task::spawn_blocking(move || runtime.block_on(execute(share, materials, Some(1), &mut door)));
+    until_done(&mut run).await;
+    let paths = target.stats().paths;
+    assert_eq!(["/status/200", "/status/204"].map(|path| paths[path].received), [50, 50]);
+    run.ack();
+    worker.await.unwrap().unwrap();
 }
 
 #[tokio::test]

@@ -8,10 +8,10 @@ use std::time::{Duration, Instant, SystemTime};
 
 use plimsoll_measure::{Bad, Layout, Objective, Population, RATE_SECONDS, Window, WindowId};
 use plimsoll_plan::{
-    Connections, ConnectionsPer, Distribution, HttpVersion, Load, PLAN_VERSION, Plan, Preflight, Ramp, RunId,
-    Target,
+    Connections, ConnectionsPer, Distribution, HttpVersion, Load, LoadGroup, PLAN_VERSION, Plan, Preflight,
+    Ramp, RunId, Target,
 };
-use plimsoll_scenario::{Action, Body, Field, HttpStep, Scenario, Step, Var, VarSource};
+use plimsoll_scenario::{Action, Body, Field, HttpStep, Scenario, Script, Step, StepAction, Var, VarSource};
 use plimsoll_session::{
     AuthError, Authenticator, Hub, PodIdentity, Progress, Role, RunKey, ServerIdentity, plan_hash, serve,
 };
@@ -43,18 +43,6 @@ pub(crate) fn plan(target: SocketAddr, rate: u64, seconds: u64, workers: u32) ->
         }],
         ..Layout::default()
     };
-    let step = HttpStep {
-        request: 0,
-        at: "spec.scenarios[0].steps[0]".to_owned(),
-        method: "GET".to_owned(),
-        path: "/delay/5".to_owned(),
-        query: Vec::new(),
-        headers: vec![Field { name: "x-token".to_owned(), value: "${vars.token}".to_owned() }],
-        body: Body::Empty,
-        expect: vec![(200, 399)],
-        timeout: 5 * SECOND,
-        redirects: 0,
-    };
     let token = VarSource::Secret { name: "shop".to_owned(), key: "token".to_owned() };
     Plan {
         version: PLAN_VERSION,
@@ -79,23 +67,54 @@ pub(crate) fn plan(target: SocketAddr, rate: u64, seconds: u64, workers: u32) ->
             headers: Vec::new(),
         },
         vars: vec![Var { name: "token".to_owned(), from: token }],
-        load: Load::Open {
-            rate: vec![Ramp { duration, from: rate * RATE_SECONDS, to: rate * RATE_SECONDS }],
-            distribution: Distribution::Uniform,
-            max_in_flight: 1_000,
-        },
+        script: Script { scenarios: vec![scenario()], ..Script::default() },
+        loads: vec![LoadGroup {
+            load: Load::Open {
+                rate: vec![Ramp { duration, from: rate * RATE_SECONDS, to: rate * RATE_SECONDS }],
+                distribution: Distribution::Uniform,
+                max_in_flight: 1_000,
+            },
+            start: 0,
+            duration,
+            graceful_ramp_down: 0,
+            iterations: None,
+            scenarios: vec![0],
+        }],
         duration,
         graceful_stop: 5 * SECOND,
-        graceful_ramp_down: 0,
-        iterations: None,
-        scenarios: vec![Scenario {
-            name: "home".to_owned(),
-            weight: 1,
-            wait: None,
-            action: Action::Steps(vec![Step::Http(Box::new(step))]),
-        }],
         layout,
     }
+}
+
+fn scenario() -> Scenario {
+    Scenario {
+        name: "home".to_owned(),
+        weight: 1,
+        wait: None,
+        state: Vec::new(),
+        on_start: Vec::new(),
+        on_stop: Vec::new(),
+        action: Action::Steps(vec![get(0, "/delay/5", "${vars.token}")]),
+    }
+}
+
+/// A step that asks for a path, with a value in the header `x-token`.
+pub(crate) fn get(request: u16, path: &str, token: &str) -> Step {
+    let at = "spec.scenarios[0].steps[0]".to_owned();
+    let step = HttpStep {
+        request,
+        at: at.clone(),
+        method: "GET".to_owned(),
+        path: path.to_owned(),
+        query: Vec::new(),
+        headers: vec![Field { name: "x-token".to_owned(), value: token.to_owned() }],
+        body: Body::Empty,
+        expect: vec![(200, 399)],
+        that: None,
+        timeout: 5 * SECOND,
+        redirects: 0,
+    };
+    Step::new(at, StepAction::Http(Box::new(step)))
 }
 
 /// Tokens name their pod: `index/uid`.

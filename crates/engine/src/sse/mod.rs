@@ -36,7 +36,8 @@ pub(crate) async fn stream(
 ) -> StreamEnd {
     // What users do after the end of the load is not cut short by it.
     let cut_short = step.until.is_none() && !lane.span.is_over(now);
-    let opened = match open(core, lane, step, needs, flight, now).await {
+    // Boxed, so that an open stream does not carry what opening it took.
+    let opened = match Box::pin(open(core, lane, step, needs, flight, now)).await {
         Ok(opened) => opened,
         Err(request) => return StreamEnd::refused(request),
     };

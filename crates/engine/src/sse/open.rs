@@ -86,7 +86,7 @@ pub(super) async fn open(
         None => return Err(failed(core, lane, needs, flight, timed_out(http))),
     };
     let Some((source, first)) = stream else {
-        return Err(no_stream(core, lane, step, needs, flight, head, arrival.at));
+        return Err(no_stream(lane, step, needs, flight, head, arrival.at));
     };
     let request = conclude(lane, http, needs, flight, head, arrival.at);
     if request.error.is_some() {
@@ -107,7 +107,6 @@ fn content_type(head: &Head) -> Option<String> {
 
 /// A response that is no stream is good only if its status says so: an expected refusal.
 fn no_stream(
-    core: &Core,
     lane: &mut Lane,
     step: &CompiledSse,
     needs: Needs,
@@ -115,6 +114,7 @@ fn no_stream(
     head: Head,
     now: u64,
 ) -> Ended {
+    let core = flight.core();
     let status = head.status;
     if (300..400).contains(&status) {
         return refuse(lane, needs, flight, (status, head.headers), now, ErrorClass::Status);

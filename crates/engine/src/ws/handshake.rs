@@ -172,6 +172,8 @@ mod tests {
         assert_ne!(key(1), key(2));
     }
 
+    type Change<'a> = &'a dyn Fn(&mut Vec<(&'static str, &'static str)>);
+
     #[test]
     fn an_answer_must_agree() {
         let offer = offered(&mut parts(&[]), &["chat"]);
@@ -180,7 +182,7 @@ mod tests {
             ("connection", "keep-alive, Upgrade"),
             ("sec-websocket-accept", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="),
         ];
-        let answer = |change: &dyn Fn(&mut Vec<(&'static str, &'static str)>)| {
+        let answer = |change: Change<'_>| {
             let mut headers = good.to_vec();
             change(&mut headers);
             let headers: Vec<_> = headers.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
@@ -191,7 +193,7 @@ mod tests {
         };
         assert_eq!(answer(&|_| {}), Ok(()));
         assert_eq!(answer(&|headers| headers.push((PROTOCOL, "chat"))), Ok(()));
-        let fails = |wanted: &str, change: &dyn Fn(&mut Vec<(&'static str, &'static str)>)| {
+        let fails = |wanted: &str, change: Change<'_>| {
             let cause = answer(change).unwrap_err();
             assert!(cause.contains(wanted), "{cause}");
         };

@@ -139,9 +139,9 @@ fn teardown_comes_after_a_stop_and_not_after_a_kill() {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
             if kill {
-                running.kill()
+                running.kill();
             } else {
-                running.stop()
+                running.stop();
             }
             running.finished().await;
             assert!(running.loaded().is_some());
