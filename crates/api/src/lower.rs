@@ -89,6 +89,9 @@ pub fn lower(
     let vars = vars::lower(&spec, &mut errors);
     let mut lowered = scenarios::lower(&spec, &target, &load, layout, &mut errors);
     let slos = slos::lower(&merged_slos, &mut lowered.layout, &mut errors);
+    if lowered.incomplete {
+        errors.drop_unknown_names();
+    }
     let validity = workers::validity(&spec);
     workers::check_template(&spec, &mut errors);
     let mut notices = notices::of(&spec, &load);

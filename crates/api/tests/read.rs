@@ -52,9 +52,9 @@ fn a_misspelt_field_is_named_with_file_line_path_and_the_closest_one() {
             "checkout.yaml:9:26: spec.slos[0].latency.atmost: unknown field; did you mean \"atMost\"?",
         ]
     );
-    let spec = "  target: {url: http://a}\n  profile: {preset: smoke}\n  flows: []\n";
-    let known = "profile, prometheus, results, runPolicy, scenarios, slos, target, telemetry, validity, vars, workers";
-    assert_eq!(of_spec(spec), [format!("checkout.yaml:7:3: spec.flows: unknown field; there are {known}")]);
+    let spec = "  target: {url: http://a}\n  profile: {preset: smoke}\n  plots: []\n";
+    let known = "data, flows, profile, prometheus, results, runPolicy, scenarios, setup, slos, target, teardown, telemetry, timeline, validity, vars, workers";
+    assert_eq!(of_spec(spec), [format!("checkout.yaml:7:3: spec.plots: unknown field; there are {known}")]);
 }
 
 #[test]

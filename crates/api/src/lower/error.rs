@@ -60,6 +60,14 @@ impl Errors {
         }
     }
 
+    /// Drops what is said of names that steps would have brought.
+    pub(super) fn drop_unknown_names(&mut self) {
+        let of_names = [".request", ".metric", ".checkRate.check"];
+        self.0.retain(|error| {
+            !(error.path().contains("slos[") && of_names.iter().any(|end| error.path().ends_with(end)))
+        });
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -7,21 +7,25 @@ use crate::v1alpha1::{Flow, LoadTestSpec, Step};
 /// Flows by name, none of which runs itself.
 pub(super) struct Flows<'a> {
     list: &'a [Flow],
-    /// A cycle was found: nothing can be put in place.
+    /// Some flow runs itself: none can be put in place.
     pub(super) endless: bool,
+    /// Some step runs what is not there, or flows are endless.
+    pub(super) broken: bool,
 }
 
 /// The flows of a spec, checked.
 pub(super) fn check<'a>(spec: &'a LoadTestSpec, errors: &mut Errors) -> Flows<'a> {
-    let mut flows = Flows { list: &spec.flows, endless: false };
+    let mut flows = Flows { list: &spec.flows, endless: false, broken: false };
     let roots = roots(spec);
+    let mut unknown = false;
     for (at, steps) in &roots {
-        flows.refuse_unknown(steps, at, errors);
+        unknown |= flows.refuse_unknown(steps, at, errors);
     }
     for (index, flow) in spec.flows.iter().enumerate() {
-        flows.refuse_unknown(&flow.steps, &format!("spec.flows[{index}].steps"), errors);
+        unknown |= flows.refuse_unknown(&flow.steps, &format!("spec.flows[{index}].steps"), errors);
     }
     flows.endless = flows.refuse_cycles(errors);
+    flows.broken = unknown || flows.endless;
     let mut used = vec![false; flows.list.len()];
     for (_, steps) in roots {
         flows.mark(steps, &mut used);
@@ -58,15 +62,21 @@ impl<'a> Flows<'a> {
         self.list.iter().enumerate().find(|(_, flow)| flow.name == name)
     }
 
-    fn refuse_unknown<S: std::borrow::Borrow<Step>>(&self, steps: &[S], at: &str, errors: &mut Errors) {
+    fn refuse_unknown<S: std::borrow::Borrow<Step>>(
+        &self,
+        steps: &[S],
+        at: &str,
+        errors: &mut Errors,
+    ) -> bool {
+        let mut found = false;
         for (i, step) in steps.iter().enumerate() {
-            if let Some(name) = &step.borrow().run
-                && self.find(name).is_none()
-            {
+            if let Some(name) = step.borrow().run.as_ref().filter(|name| self.find(name).is_none()) {
                 let known: Vec<&str> = self.list.iter().map(|flow| flow.name.as_str()).collect();
                 errors.add(format!("{at}[{i}].run"), unknown("flow", name, &known));
+                found = true;
             }
         }
+        found
     }
 
     /// Follows every chain of runs; says each cycle once, at the step that closes it.

@@ -17,6 +17,8 @@ use crate::v1alpha1::{self as api, LoadTestSpec};
 pub(super) struct Lowered {
     pub(super) script: Script,
     pub(super) layout: Layout,
+    /// Some steps could not be put in place, so that names of theirs are lacking.
+    pub(super) incomplete: bool,
     /// Where each concurrency limit was written.
     pub(super) limits_at: Vec<String>,
     origins: Origins,
@@ -58,9 +60,10 @@ pub(super) fn lower(
     if target.has_query && has_steps {
         context.errors.add(url_at, "has a query, which no step would send: move it to the steps");
     }
+    let incomplete = context.flows.broken || context.too_many;
     let Context { registry: Registry { layout, limits, limits_at, .. }, origins, .. } = context;
     let script = Script { scenarios, setup, teardown, timeline, data, limits };
-    Lowered { script, layout, limits_at, origins, url_at }
+    Lowered { script, layout, incomplete, limits_at, origins, url_at }
 }
 
 impl Context<'_> {

@@ -11,12 +11,28 @@ use plimsoll_plan::RunId;
 /// Names and texts of the example manifests.
 #[allow(dead_code)]
 pub(crate) fn examples() -> Vec<(String, String)> {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../examples");
+    manifests_in("../../examples")
+}
+
+fn manifests_in(folder: &str) -> Vec<(String, String)> {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(folder);
     let mut files: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.retain(|path| path.extension().is_some_and(|e| e == "yaml"));
     files.sort();
     let name = |path: &PathBuf| path.file_stem().unwrap().to_str().unwrap().to_owned();
     files.iter().map(|path| (name(path), fs::read_to_string(path).unwrap())).collect()
+}
+
+/// Names and texts of the manifests in `examples/` and `examples/aragora/`.
+#[allow(dead_code)]
+pub(crate) fn all_examples() -> Vec<(String, String)> {
+    let mut all = examples();
+    all.extend(
+        manifests_in("../../examples/aragora")
+            .into_iter()
+            .map(|(name, text)| (format!("aragora/{name}"), text)),
+    );
+    all
 }
 
 /// Every LoadTest of a manifest, resolved with the profiles in it; a run in it brings its overrides.
