@@ -87,16 +87,16 @@ impl<'e> View<'e> {
     /// Whether it equals another.
     #[inline]
     pub(super) fn equals(self, other: Self) -> bool {
+        if let (Some(a), Some(b)) = (self.value(), other.value()) {
+            return ops::equal(a, b);
+        }
         match (self.text(), other.text()) {
             (Some(a), Some(b)) => return a == b,
             (None, None) => {}
             _ => return false,
         }
         let (a, b) = (self.built(), other.built());
-        match (a.value(), b.value()) {
-            (Some(a), Some(b)) => ops::equal(a, b),
-            _ => false,
-        }
+        a.value().zip(b.value()).is_some_and(|(a, b)| ops::equal(a, b))
     }
 
     /// Whether it is less than another, and so on.
@@ -116,14 +116,13 @@ impl<'e> View<'e> {
     pub(super) fn lies_in(self, container: Self) -> Result<bool, Failure> {
         let container = container.built();
         match container.value() {
-            Some(Value::List(items)) => match self.text() {
-                Some(text) => {
-                    Ok(items.iter().any(|item| matches!(item, Value::String(item) if **item == *text)))
+            Some(Value::List(items)) => match &self {
+                Self::Text(text) => {
+                    Ok(items.iter().any(|item| matches!(item, Value::String(item) if **item == **text)))
                 }
-                None => {
+                _ => {
                     let this = self.built();
-                    let equal = |item| this.value().is_some_and(|value| ops::equal(value, item));
-                    Ok(items.iter().any(equal))
+                    Ok(this.value().is_some_and(|value| items.iter().any(|item| ops::equal(value, item))))
                 }
             },
             Some(Value::Map(map)) => Ok(match self.text() {
