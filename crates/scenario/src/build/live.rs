@@ -46,9 +46,9 @@ fn mark(steps: &mut [CompiledStep], mut live: Needs, ends: Needs) -> Needs {
             CompiledStepAction::Nothing => later.and(own),
             CompiledStepAction::Run(inner) => {
                 let first = mark(inner, later, ends);
-                // A repeated flow comes after itself.
-                let again = if step.repeat.is_some() { mark(inner, later.and(first), ends) } else { first };
-                later.and(again)
+                // A flow that is repeated, or tried again, comes after itself.
+                let repeats = step.repeat.is_some() || step.retry.is_some();
+                later.and(if repeats { mark(inner, later.and(first), ends) } else { first })
             }
             CompiledStepAction::Http(http) => {
                 step.needs = own.and(http.needs()).and(later);

@@ -255,3 +255,31 @@ fn chance_is_in_parts_per_billion() {
     // Binomial(10 000, 0.3) has a standard deviation of 46; five of them.
     assert!(happened.abs_diff(3000) < 230, "{happened}");
 }
+
+#[test]
+fn nothing_that_is_printed_shows_a_value() {
+    let headers = vec![field("authorization", "Bearer ${vars.key}"), field("x", "${user.own}")];
+    let request = HttpStep { headers, that: Some("text != vars.key".into()), ..http("/${data.t.secret}") };
+    let step = Step {
+        when: Some(condition("has(user.own) || vars.key == 'x'")),
+        checks: vec![check("c", "body.a == vars.key", 0)],
+        captures: vec![assign("own", "first(body.a, vars.key)", 0)],
+        sets: vec![assign("own", "[vars.key]", 0)],
+        metrics: vec![measure(MeasureKind::Rate, "text == vars.key", 0)],
+        ..step(StepAction::Http(Box::new(request)))
+    };
+    let mut script = steps(vec![step]);
+    script.data = vec![table("t", DataFormat::Csv, "secret\ns3cret\n", Pick::Random, false)];
+    let mut bound = bind(&script, &[("key", "s3cret")]).unwrap();
+    bound.set_setup(r#"{"x": "s3cret"}"#).unwrap();
+    let mut user = User::with(bound, 0);
+    let answer = response(200, r#"{"a": "s3cret"}"#);
+    let notes = user.after(0, Some(&answer));
+    // The set left a list, which no header can hold.
+    let wrong = user.request(0).unwrap_err();
+    let User { bound, memory, .. } = &mut user;
+    let mut printed = format!("{bound:?} {memory:?} {answer:?} {notes:?} {wrong} {wrong:?}");
+    let env = Env { shared: &bound.shared, memory, response: Some(&answer), message: None, now: NOW };
+    printed.push_str(&format!("{env:?}"));
+    assert!(!printed.contains("s3cret"), "{printed}");
+}
