@@ -86,5 +86,5 @@ fn slo(at: usize, slo: &SloResult, history: &[Vec<Outcome>]) -> Value {
 }
 
 fn failure(group: &FailureGroup) -> Value {
-    json!({"cause": group.cause, "count": text::count(group.count), "example": group.example})
+    json!({"cause": group.cause, "count": text::count(group.count), "example": group.example, "remedy": group.remedy})
 }

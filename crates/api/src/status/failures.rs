@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use plimsoll_measure::{Layout, Snapshot};
+use plimsoll_measure::{ErrorClass, Failure, Layout, Snapshot};
 use plimsoll_slo::class_name;
 
 /// One cause of failed requests.
@@ -14,6 +14,8 @@ pub struct FailureGroup {
     pub count: u64,
     /// What the first one said: the beginning of the response's body, or the network's error; may be empty.
     pub example: String,
+    /// What usually helps, where something does.
+    pub remedy: Option<&'static str>,
 }
 
 /// The causes, the most frequent first.
@@ -33,7 +35,28 @@ pub fn failures(layout: &Layout, merged: &Snapshot) -> Vec<FailureGroup> {
                 cause: format!("{request}: {class}{status}"),
                 count: failure.count,
                 example: failure.example.clone(),
+                remedy: remedy(failure),
             }
         })
         .collect()
+}
+
+/// What usually helps against a cause.
+fn remedy(failure: &Failure) -> Option<&'static str> {
+    Some(match (failure.class?, failure.status) {
+        (ErrorClass::Dns, _) => "the name does not resolve: check the host of target.url, and in a cluster the Service's name and namespace",
+        (ErrorClass::Connect, _) => "nobody accepts connections: check that the target is up and that target.url names its port",
+        (ErrorClass::Tls, _) => "the TLS handshake fails: give a private CA as target.tls.ca, another name as target.tls.serverName",
+        (ErrorClass::Timeout, _) => {
+            "the target answers too late or not at all: look at its load and logs; a step's http.timeout says how long is waited"
+        }
+        (ErrorClass::Status, Some(401 | 403)) => {
+            "the target refuses the credentials: check the secret behind vars and the authorization header (plimsoll try shows one exchange), or name the status in expect.status"
+        }
+        (ErrorClass::Status, Some(429)) => {
+            "the target limits the rate: lower the load, raise or switch off its limiter, or name 429 in expect.status and judge its share by statusRate"
+        }
+        (ErrorClass::Status, Some(404)) => "the target does not know the path or the id: check path and what is captured (plimsoll try shows one exchange)",
+        _ => return None,
+    })
 }

@@ -11,6 +11,8 @@ use super::wrapped;
 const LABEL: usize = 11;
 /// Most causes of failures that are listed.
 const CAUSES: usize = 5;
+/// Most remedies that are listed.
+const REMEDIES: usize = 3;
 /// Most statuses that are listed.
 const STATUSES: usize = 12;
 
@@ -19,6 +21,7 @@ pub(super) fn lines(result: &StoredResult, source: Source) -> String {
     let lines = [
         ("Failures", failures(source)),
         ("Causes", causes(source)),
+        ("Remedies", remedies(source)),
         ("Statuses", statuses(source)),
         ("Medians", medians(source)),
         ("Whole run", total(result, source)),
@@ -50,6 +53,17 @@ fn causes(source: Source) -> Option<String> {
     let more = groups.len().saturating_sub(CAUSES);
     let shown: Vec<String> = shown.chain((more > 0).then(|| format!("{more} other causes"))).collect();
     (!groups.is_empty()).then(|| shown.join("; "))
+}
+
+/// What usually helps against the most frequent causes.
+fn remedies(source: Source) -> Option<String> {
+    let mut remedies: Vec<&str> = Vec::new();
+    for remedy in super::super::failures(source.layout, source.merged).iter().filter_map(|group| group.remedy) {
+        if !remedies.contains(&remedy) && remedies.len() < REMEDIES {
+            remedies.push(remedy);
+        }
+    }
+    (!remedies.is_empty()).then(|| remedies.join("; "))
 }
 
 /// `200: 18 000, 503: 40`, of the judged part.

@@ -150,7 +150,8 @@ fn failures(source: Source) -> String {
         .map(|group| {
             let example =
                 if group.example.is_empty() { String::new() } else { format!(": {}", group.example) };
-            wrapped(&format!("  {:>6}  {}{example}", group.count, group.cause), "          ")
+            let remedy = group.remedy.map_or_else(String::new, |remedy| format!("; {remedy}"));
+            wrapped(&format!("  {:>6}  {}{example}{remedy}", group.count, group.cause), "          ")
         })
         .collect();
     format!("\nFAILURES BY CAUSE (whole run):\n{lines}")
