@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use plimsoll_measure::RATE_SECONDS;
-use plimsoll_plan::{Load, LoadGroup, Plan};
+use plimsoll_plan::Plan;
 use plimsoll_slo::text;
 
 /// How much a run may be.

@@ -1,6 +1,6 @@
 //! Turns samples into mergeable snapshots. Pure: no clock, no IO, no async.
 //!
-//! The engine calls [`Recorder::record`] on each core and [`Recorder::take`] once a second; whoever collects adds the
+//! The engine calls [`Recorder::record`] and [`Recorder::observe`] on each core and [`Recorder::take`] once a second; whoever collects adds the
 //! [`Snapshot`]s with [`Snapshot::merge`]. `plimsoll-slo` judges the sum. Counting rules: design, "Counting".
 
 mod bounds;

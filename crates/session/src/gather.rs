@@ -182,15 +182,14 @@ impl Gather {
     /// # Errors
     /// See [`Refusal`].
     pub fn ready(&mut self, index: u32, readiness: Readiness) -> Result<(), Refusal> {
-        let started = self.started;
-        let flaw = if started { None } else { self.flaw(index, &readiness) };
-        if let Some(flaw) = flaw {
+        if let Some(flaw) = self.flaw(&readiness) {
             return self.failed(index, flaw);
         }
+        let started = self.started;
         let worker = self.find(index)?;
         worker.was_ready = true;
         worker.data_hash = readiness.data_hash;
-        worker.setup = readiness.setup.filter(|_| index == 0).map(Arc::from);
+        worker.setup = readiness.setup.map(Arc::from);
         if matches!(worker.state, WorkerState::Absent | WorkerState::Connected | WorkerState::Failed(_)) {
             worker.state = if started { WorkerState::Running } else { WorkerState::Ready };
         }
@@ -198,7 +197,7 @@ impl Gather {
     }
 
     /// Why a worker that says it is ready cannot start all the same.
-    fn flaw(&self, index: u32, readiness: &Readiness) -> Option<StartFailure> {
+    fn flaw(&self, readiness: &Readiness) -> Option<StartFailure> {
         let flaw = |kind, message| Some(StartFailure { kind, message });
         if let Some(setup) = &readiness.setup {
             if setup.len() > SETUP_LIMIT {
@@ -214,17 +213,16 @@ impl Gather {
             }
         }
         let own = readiness.data_hash.as_ref()?;
-        let (other, theirs) = self.workers.iter().find_map(|worker| {
-            let hash = worker.data_hash.as_ref().filter(|_| worker.index != index)?;
-            Some((worker.index, hash))
-        })?;
+        // Of a worker that repeats itself, its own.
+        let said = |worker: &WorkerView| Some((worker.index, worker.data_hash.clone()?));
+        let (other, theirs) = self.workers.iter().find_map(said)?;
         let message = || {
             format!(
                 "its data have the hash {own}, those of worker {other} {theirs}: a ConfigMap of spec.data was changed while the workers \
                  started; run again, and change none meanwhile"
             )
         };
-        if own == theirs { None } else { flaw(FailureKind::DataDiffers, message()) }
+        if *own == theirs { None } else { flaw(FailureKind::DataDiffers, message()) }
     }
 
     /// What the setup captured, for the start of every worker.

@@ -138,7 +138,7 @@ impl LocalDoor {
     }
 
     /// Nobody starts, since this worker cannot.
-    fn give_up(&self, message: String) {
+    fn give_up(&self, message: &str) {
         let message = format!("worker {}: {message}", self.index);
         self.room.orders.send_modify(|orders| {
             orders.given_up.get_or_insert(message);
@@ -169,7 +169,7 @@ impl Door for LocalDoor {
         let (complete, flaw) =
             complete.map_err(|refusal: crate::Refusal| SessionError::Refused(refusal.to_string()))?;
         if let Some(flaw) = flaw {
-            self.give_up(flaw);
+            self.give_up(&flaw);
         }
         self.room.heard(index);
         if complete {
@@ -200,7 +200,7 @@ impl Door for LocalDoor {
         if let Err(refusal) = told {
             tracing::warn!(%refusal, "start failure not taken");
         }
-        self.give_up(message);
+        self.give_up(&message);
         self.room.heard(index);
     }
 

@@ -319,7 +319,7 @@ fn workers_must_hold_the_same_data() {
     assert!(gather.all_ready());
     gather.start();
     gather.ready(1, holds("cc")).unwrap();
-    assert_eq!(state(&gather, 1), WorkerState::Running, "after the start nothing is compared any more");
+    assert_eq!(state(&gather, 1), WorkerState::Running, "what runs is not taken back");
 }
 
 #[test]

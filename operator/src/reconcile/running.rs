@@ -121,7 +121,8 @@ fn is_late(observed: &Observed, frozen: &Frozen, at: SystemTime) -> bool {
         .memory
         .opened_at
         .map_or(Duration::ZERO, |opened| observed.now.instant.duration_since(opened));
-    let graceful = Duration::from_nanos(frozen.plan.graceful_stop.saturating_add(frozen.plan.teardown_time()));
+    let graceful =
+        Duration::from_nanos(frozen.plan.graceful_stop.saturating_add(frozen.plan.teardown_time()));
     let since_stop = observed.memory.stopped_at.map(|stopped| observed.now.instant.duration_since(stopped));
     let planned = observed.now.wall >= at + Duration::from_nanos(frozen.latest_end()) + COLLECT;
     opened >= COLLECT && (planned || since_stop.is_some_and(|since| since >= graceful + COLLECT))

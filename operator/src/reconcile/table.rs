@@ -63,7 +63,9 @@ fn the_start_is_agreed_when_all_are_ready_and_connected() {
         links[1].connected = false;
     });
     assert_phase(&judge(&seen), Phase::Starting);
-    workers(&mut seen, |gather, _| (0..2).for_each(|index| gather.ready(index, Readiness::default()).unwrap()));
+    workers(&mut seen, |gather, _| {
+        (0..2).for_each(|index| gather.ready(index, Readiness::default()).unwrap());
+    });
     let decision = judge(&seen);
     assert_phase(&decision, Phase::Running);
     // Into the status first, then to the workers.
@@ -75,7 +77,9 @@ fn the_start_is_agreed_when_all_are_ready_and_connected() {
 #[test]
 fn a_start_that_no_worker_knows_is_agreed_anew() {
     let mut seen = started(1);
-    workers(&mut seen, |gather, _| (0..2).for_each(|index| gather.ready(index, Readiness::default()).unwrap()));
+    workers(&mut seen, |gather, _| {
+        (0..2).for_each(|index| gather.ready(index, Readiness::default()).unwrap());
+    });
     let at = super::decide::start_of(&seen).unwrap();
     seen.memory.unsent_start = Some(at);
     let decision = judge(&seen);
