@@ -3,7 +3,7 @@
 
 use plimsoll_measure::Observation;
 use plimsoll_scenario::{
-    CompiledAssigns, CompiledCondition, CompiledReading, Memory, Message, StreamMetrics,
+    CompiledAssigns, CompiledCondition, CompiledReading, Memory, Message, Note, StreamMetrics,
 };
 
 use crate::core::Core;
@@ -55,8 +55,8 @@ impl<'s> Ears<'s> {
     /// Counts a message, whoever reads it.
     pub(crate) fn arrived(&mut self, arrival: Arrival) {
         if let Some(opened) = self.silent_since.take() {
-            let waited = arrival.at.saturating_sub(opened);
-            self.core.observe(self.metrics.first_message, arrival.at, Observation::Done(waited));
+            let nanos = arrival.at.saturating_sub(opened);
+            self.core.note(arrival.at, Note::Trend { metric: self.metrics.first_message, nanos });
         }
         self.core.observe(self.metrics.received, arrival.at, Observation::Add(1));
     }
@@ -81,7 +81,7 @@ impl<'s> Ears<'s> {
         let mut env = env_at(core, memory, arrival.epoch);
         env.message = Some(&message);
         let mut measured = None;
-        let mut notes = |note: plimsoll_scenario::Note<'_>| core.note(arrival.at, note);
+        let mut notes = |note: Note<'_>| core.note(arrival.at, note);
         if let Some(sent) = reading.sent_at(&mut env, &mut notes) {
             let sent = u64::try_from(sent).unwrap_or(0);
             measured = Some(arrival.epoch.checked_sub(sent));
@@ -92,7 +92,9 @@ impl<'s> Ears<'s> {
             captures.capture(&mut env, &mut notes);
         }
         match measured {
-            Some(Some(latency)) => core.observe(self.metrics.message, arrival.at, Observation::Done(latency)),
+            Some(Some(nanos)) => {
+                core.note(arrival.at, Note::Trend { metric: self.metrics.message, nanos });
+            }
             Some(None) => core.observe(self.metrics.skewed, arrival.at, Observation::Add(1)),
             None => {}
         }

@@ -26,6 +26,21 @@ pub(crate) enum Incoming<'a> {
     Close(Option<u16>, &'a str),
 }
 
+impl Incoming<'_> {
+    pub(crate) fn is_message(self) -> bool {
+        matches!(self, Self::Text(_) | Self::Binary(_))
+    }
+
+    /// The text of a message; what is not UTF-8 in a binary one is replaced.
+    pub(crate) fn text(self) -> String {
+        match self {
+            Self::Text(text) => text.to_owned(),
+            Self::Binary(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+            Self::Ping(_) | Self::Pong(_) | Self::Close(..) => String::new(),
+        }
+    }
+}
+
 /// A rule of the protocol that the peer broke: the code to close with, and what to tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}")]

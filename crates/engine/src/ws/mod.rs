@@ -35,9 +35,7 @@ pub(crate) async fn session(
     now: u64,
 ) -> StreamEnd {
     // Boxed, so that an open session does not carry what opening it took.
-    let f = open(core, lane, step, needs, flight, now);
-    eprintln!("SIZE open {}", size_of_val(&f));
-    let opened = Box::pin(f).await;
+    let opened = Box::pin(open(core, lane, step, needs, flight, now)).await;
     let Opened { socket, request, at } = match opened {
         Ok(opened) => opened,
         Err(request) => return StreamEnd::refused(request),
@@ -49,6 +47,7 @@ pub(crate) async fn session(
         metric: step.metrics.session,
     };
     let ears = Ears::new(core, &step.metrics, at, needs.message);
-    let (outcome, at, message) = Session::new(core, lane, step, socket, ears).run().await;
-    conclude(core, opening, outcome, at, message)
+    let mut session = Session::new(core, lane, step, socket, ears);
+    let (outcome, at) = session.run().await;
+    conclude(core, opening, outcome, at, session.into_last())
 }

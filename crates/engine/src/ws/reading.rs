@@ -5,7 +5,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use plimsoll_measure::Observation;
-use plimsoll_scenario::{CompiledAssigns, CompiledCondition, CompiledReading, Message, Wait};
+use plimsoll_scenario::{CompiledAssigns, CompiledCondition, CompiledReading, Message, Note, Wait};
 
 use crate::stream::{Arrival, Hearing};
 
@@ -75,21 +75,11 @@ impl Session<'_> {
         let cut_short = *cut_short && wanted == Wanted::All;
         let mut enough = false;
         let listening = socket.listen(core, |incoming, arrival| {
-            let last = match incoming {
-                Incoming::Text(text) => {
-                    ears.arrived(arrival);
-                    ears.read(memory, hearing, arrival, || Message::new(text.to_owned()))
-                }
-                Incoming::Binary(bytes) => {
-                    ears.arrived(arrival);
-                    ears.read(memory, hearing, arrival, || {
-                        Message::new(String::from_utf8_lossy(bytes).into_owned())
-                    })
-                }
-                Incoming::Ping(_) | Incoming::Pong(_) | Incoming::Close(..) => {
-                    return ControlFlow::Continue(());
-                }
-            };
+            if !incoming.is_message() {
+                return ControlFlow::Continue(());
+            }
+            ears.arrived(arrival);
+            let last = ears.read(memory, hearing, arrival, || Message::new(incoming.text()));
             enough = last && wanted == Wanted::Last;
             // A server that never stops talking does not let the timer be heard.
             let over = arrival.at >= limit || (cut_short && span.is_over(arrival.at));
@@ -136,17 +126,12 @@ impl Session<'_> {
             };
             socket
                 .listen(core, |incoming, arrival| {
-                    match incoming {
-                        Incoming::Text(text) => {
-                            ears.arrived(arrival);
-                            keep(arrival, text.to_owned());
-                        }
-                        Incoming::Binary(bytes) => {
-                            ears.arrived(arrival);
-                            keep(arrival, String::from_utf8_lossy(bytes).into_owned());
-                        }
-                        Incoming::Pong(echo) if echo == payload => answered = Some(arrival.at),
-                        Incoming::Ping(_) | Incoming::Pong(_) | Incoming::Close(..) => {}
+                    if incoming.is_message() {
+                        ears.arrived(arrival);
+                        keep(arrival, incoming.text());
+                    }
+                    if incoming == Incoming::Pong(&payload) {
+                        answered = Some(arrival.at);
                     }
                     let over = answered.is_some() || arrival.at >= limit;
                     if over { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
@@ -160,7 +145,8 @@ impl Session<'_> {
                 Err(lost.into())
             }
             (Some(Ok(())), Some(at)) => {
-                core.observe(step.metrics.ping, begun, Observation::Done(at.saturating_sub(begun)));
+                let nanos = at.saturating_sub(begun);
+                core.note(begun, Note::Trend { metric: step.metrics.ping, nanos });
                 Ok(())
             }
             _ => {

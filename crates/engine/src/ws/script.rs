@@ -17,7 +17,6 @@ use crate::span::Span;
 use crate::stream::{Arrival, Ears, Outcome};
 use crate::trace::TraceEvent;
 
-use super::decoder::Incoming;
 use super::frame::ROOM;
 use super::socket::{Lost, Socket};
 
@@ -29,6 +28,9 @@ const LEAVING: u64 = 1_000_000_000;
 
 /// How long the server may take to end the connection after both said close.
 const SETTLING: u64 = 100_000_000;
+
+/// A longer text leaves no buffer behind: the session may be silent from now on. Bytes.
+const LARGEST_KEPT: usize = 16 * 1024;
 
 /// Close code of a session that ends in good order.
 pub(super) const NORMAL: u16 = 1000;
@@ -100,8 +102,13 @@ impl<'s> Session<'s> {
         }
     }
 
-    /// Does the script and closes. Returns how it ended, when, and the last message if it was to be kept.
-    pub(super) async fn run(mut self) -> (Outcome, u64, Option<Message>) {
+    /// The last message, if it was to be kept.
+    pub(super) fn into_last(self) -> Option<Message> {
+        self.ears.into_last()
+    }
+
+    /// Does the script and closes. Returns how it ended, and when.
+    pub(super) async fn run(&mut self) -> (Outcome, u64) {
         let mut stopped = None;
         for (index, item) in self.step.script.iter().enumerate() {
             if let Err(stop) = self.act(item).await {
@@ -119,9 +126,9 @@ impl<'s> Session<'s> {
             None => (Outcome::Done, self.leave(NORMAL, "", CLOSING).await),
         };
         let until = self.core.clock.now().saturating_add(SETTLING);
-        let Self { core, deadline, socket, .. } = &mut self;
+        let Self { core, deadline, socket, .. } = self;
         deadline.within(core.clock.instant(until), socket.settle(core)).await;
-        (outcome, at, self.ears.into_last())
+        (outcome, at)
     }
 
     /// Says goodbye where that makes sense, and what went wrong.
@@ -189,7 +196,11 @@ impl<'s> Session<'s> {
         });
         let begun = core.clock.now();
         let limit = core.clock.instant(begun.saturating_add(step.handshake.timeout));
-        match deadline.within(limit, socket.send(out)).await {
+        let sent = deadline.within(limit, socket.send(out)).await;
+        if out.capacity() > LARGEST_KEPT {
+            **out = Vec::new();
+        }
+        match sent {
             None => {
                 Err(Stop::TimedOut("the server does not read: the message could not be written".to_owned()))
             }
@@ -273,8 +284,9 @@ impl<'s> Session<'s> {
     async fn ignore(&mut self, until: u64) -> Option<Lost> {
         let Self { core, deadline, socket, ears, .. } = self;
         let mut listening = std::pin::pin!(socket.listen(core, |incoming, arrival| {
-            if matches!(incoming, Incoming::Text(_) | Incoming::Binary(_)) {
+            if incoming.is_message() {
                 ears.arrived(arrival);
+                core.trace(|_| TraceEvent::Message { sent: false, text: incoming.text() });
             }
             // A server that never stops talking does not let the timer be heard.
             if arrival.at < until { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
