@@ -287,13 +287,13 @@ fn a_subscriber_can_follow_the_debates_own_clock_and_come_back() {
     });
 }
 
-#[test]
-fn two_hundred_sockets_at_once_keep_their_pace() {
+/// Holds two hundred subscribed sockets open at once; how late events were by the server's log, and read by the client
+/// after they were written, each sorted, in microseconds.
+fn two_hundred(testbed: &Testbed, id: &str) -> (Vec<u64>, Vec<i64>) {
     const SOCKETS: usize = 200;
-    let testbed = start(&json!({"debates": {"startMs": 300, "messageMs": 100}}));
-    let id = create(&testbed, 1);
+    testbed.reset_stats();
     let address = testbed.addr();
-    // The client takes the time of day right after a message was read, the server right before it is written.
+    // The server takes the time of day right before it writes a message, the client right after it has read it.
     let one = async |_| {
         let mut socket = Socket::open(address, "/ws/stream").await.unwrap();
         socket.send(&json!({"type": "subscribe", "debate_id": id})).await;
@@ -304,7 +304,7 @@ fn two_hundred_sockets_at_once_keep_their_pace() {
             let written: jiff::Timestamp = message["timestamp"].as_str().unwrap().parse().unwrap();
             latencies.push(now.as_microsecond() - written.as_microsecond());
             if message["type"] == "debate_end" {
-                return (socket.number, socket, latencies);
+                return (socket, latencies);
             }
         }
     };
@@ -312,33 +312,42 @@ fn two_hundred_sockets_at_once_keep_their_pace() {
     let ws = testbed.stats().ws;
     assert_eq!((ws.opened, ws.open, ws.peak), (200, 200, 200));
     assert_eq!((ws.messages_in, ws.messages_out), (200, 200 * 9));
-    let mut latencies: Vec<i64> = ended.iter().flat_map(|(_, _, latencies)| latencies.clone()).collect();
+    let mut latencies: Vec<i64> = ended.iter().flat_map(|(_, latencies)| latencies.clone()).collect();
     latencies.sort_unstable();
-    assert!(latencies[0] >= -1000, "the clocks are the same: {}", latencies[0]);
-    // By the server's own log every event came at its time: 300 ms after the subscription, then every 100 ms.
     let log = testbed.messages("/ws/stream").entries;
     let mut late: Vec<u64> = Vec::new();
-    for (number, ..) in &ended {
-        let times: Vec<u64> = log
-            .iter()
-            .filter(|message| message.stream == *number && message.sent)
-            .map(|message| message.at_us)
-            .collect();
-        let [subscribed, events @ ..] = times.as_slice() else { panic!("{number}") };
+    for (socket, _) in &ended {
+        let own = log.iter().filter(|message| message.stream == socket.number && message.sent);
+        let times: Vec<u64> = own.map(|message| message.at_us).collect();
+        let [subscribed, events @ ..] = times.as_slice() else { panic!("{}", socket.number) };
         assert_eq!(events.len(), 8);
+        // 300 ms after the subscription, then every 100 ms, and never before; the log has whole microseconds.
         late.extend(
             events.iter().enumerate().map(|(i, at)| at + 1 - (subscribed + 300_000 + 100_000 * i as u64)),
         );
     }
     late.sort_unstable();
-    let (p50, p95) = (late[late.len() / 2], late[late.len() * 95 / 100]);
-    assert!(
-        p50 < 20_000 && p95 < 100_000,
-        "late by {p50} and {p95} us; read after {:?} us",
-        latencies.last()
-    );
     drop(ended);
-    all_closed(&testbed);
+    all_closed(testbed);
+    (late, latencies)
+}
+
+/// On an idle machine half of the events leave within 0.3 ms and are read within 1 ms more; the test allows five times as much
+/// in the best of five rounds, as other processes may make a round late but not all of them.
+#[test]
+fn two_hundred_sockets_at_once_keep_their_pace() {
+    let testbed = start(&json!({"debates": {"startMs": 300, "messageMs": 100}}));
+    let id = create(&testbed, 1);
+    let mut rounds = Vec::new();
+    for _ in 0..5 {
+        let (late, read) = two_hundred(&testbed, &id);
+        assert!(read[0] >= -1000, "read before it was written: {} us", read[0]);
+        rounds.push((late[late.len() / 2], read[read.len() / 2]));
+        if rounds.last().is_some_and(|(late, read)| *late < 1_500 && *read < 5_000) {
+            return;
+        }
+    }
+    panic!("medians of lateness and of reading in us: {rounds:?}");
 }
 
 #[test]
