@@ -10,7 +10,7 @@ fn same(ours: &Value, theirs: &serde_json::Value) -> bool {
     match (ours, theirs) {
         (Value::Double(a), serde_json::Value::Number(b)) => {
             let b = b.as_f64().unwrap();
-            !theirs.is_i64() && (a - b).abs() <= a.abs() * 4.0 * f64::EPSILON
+            !theirs.is_i64() && (a - b).abs() <= a.abs().max(f64::MIN_POSITIVE) * 4.0 * f64::EPSILON
         }
         // `serde_json` takes -0 for a double.
         (Value::Int(0), serde_json::Value::Number(b)) => b.as_f64() == Some(0.0),
