@@ -11,7 +11,7 @@ use tokio::task::{AbortHandle, JoinSet};
 
 use crate::clock::Timer;
 use crate::core::{Budget, Core};
-use crate::iteration::{is_born, iterate};
+use crate::iteration::{begin_iteration, is_born};
 use crate::lane::Lane;
 use crate::span::Span;
 use crate::steps::{Then, run};
@@ -177,7 +177,8 @@ async fn live(core: &Core, load: &Load, lane: &mut Lane, scenario: &CompiledScen
         if now >= retires || load.span.is_over(now) || !begins(core, load, lane) {
             return true;
         }
-        let (then, _) = iterate(core, lane, scenario).await;
+        let steps = begin_iteration(core, lane, scenario);
+        let then = run(core, lane, steps).await;
         core.recorder().health().iterations += 1;
         if then == Then::EndUser {
             return false;

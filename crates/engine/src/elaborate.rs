@@ -8,7 +8,8 @@ use crate::core::Core;
 use crate::lane::Lane;
 use crate::limit::place;
 use crate::poll::poll;
-use crate::steps::{Then, enters, needs, outcome, request, run};
+use crate::request::perform;
+use crate::steps::{Then, enters, needs, outcome, run};
 use crate::stream::StreamEnd;
 use crate::trace::TraceEvent;
 use crate::{sse, ws};
@@ -127,7 +128,8 @@ async fn act(core: &Core, lane: &mut Lane, step: &CompiledStep, needs: Needs) ->
     let now = core.clock.now();
     match &step.action {
         CompiledStepAction::Http(http) => {
-            let ended = request(core, lane, http, needs).await?;
+            let flight = lane.begin(core, http.request, now)?;
+            let ended = perform(core, lane, http, needs, flight, now).await;
             Some(Done::new(ended.at, ended.error.is_some(), ended.status))
         }
         CompiledStepAction::Poll(job) => poll(core, lane, job, needs).await,

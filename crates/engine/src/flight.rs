@@ -46,27 +46,27 @@ pub(crate) struct Flight<'c> {
 
 impl<'c> Flight<'c> {
     /// A request that its user begins now; it counts as asked for, but not if it is one of the run's hooks.
+    #[inline]
     pub(crate) fn begun(core: &'c Core, request: RequestId, now: u64, retry: bool) -> Self {
         if !core.hook {
             core.recorder().asked(now, false);
         }
-        let mut flight = Self::new(core, request, now, false);
-        flight.retry = retry;
-        flight
+        Self::new(core, request, now, (false, retry))
     }
 
     /// A request that the schedule asked for at `intended`, and that was counted as asked for then.
     pub(crate) fn scheduled(core: &'c Core, request: RequestId, intended: u64) -> Self {
-        Self::new(core, request, intended, true)
+        Self::new(core, request, intended, (true, false))
     }
 
-    fn new(core: &'c Core, request: RequestId, intended: u64, scheduled: bool) -> Self {
+    #[inline]
+    fn new(core: &'c Core, request: RequestId, intended: u64, (scheduled, retry): (bool, bool)) -> Self {
         Self {
             core,
             request,
             intended,
             scheduled,
-            retry: false,
+            retry,
             tried: !scheduled,
             sent: None,
             written: 0,

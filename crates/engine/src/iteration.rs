@@ -1,11 +1,10 @@
-//! One iteration of a virtual user, or all that an arrival does. The users of `closed.rs` repeat it, the lanes of `open.rs` run one
-//! per arrival; the steps are in `steps.rs`.
+//! Beginnings: of a user's life, and of one iteration, which is all that an arrival does. The users of `closed.rs` repeat it, the
+//! lanes of `open.rs` run one per arrival; the steps are in `steps.rs`.
 
 use plimsoll_scenario::{CompiledAction, CompiledScenario, CompiledStep};
 
 use crate::core::Core;
 use crate::lane::Lane;
-use crate::steps::{Then, run};
 use crate::trace::{Part, TraceEvent};
 
 /// The steps of the next iteration; draws the task.
@@ -24,20 +23,20 @@ pub(crate) fn steps_of<'s>(
     scenario.action.iteration(shared, &mut lane.memory, epoch, &mut |note| core.note(at, note))
 }
 
-/// Does an iteration; says what its steps were, too.
+/// The steps of an iteration that begins now.
 #[inline]
-pub(crate) async fn iterate<'s>(
+pub(crate) fn begin_iteration<'s>(
     core: &Core,
     lane: &mut Lane,
     scenario: &'s CompiledScenario,
-) -> (Then, &'s [CompiledStep]) {
+) -> &'s [CompiledStep] {
     core.trace(|_| TraceEvent::Part(Part::Iteration(lane.memory.iteration)));
     let steps = steps_of(core, lane, scenario);
     if steps.is_empty() {
         let why = || "`when` of the task that was drawn is false".to_owned();
         core.trace(|_| TraceEvent::Skipped { at: scenario.name.clone(), why: why() });
     }
-    (run(core, lane, steps).await, steps)
+    steps
 }
 
 /// Begins a user's life: its first rows of the tables, and its state. `false`: the data are used up.

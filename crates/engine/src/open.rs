@@ -20,10 +20,10 @@ use crate::clock::Timer;
 use crate::closed::report;
 use crate::core::Core;
 use crate::flight::Flight;
-use crate::iteration::{is_born, iterate, steps_of};
+use crate::iteration::{begin_iteration, is_born, steps_of};
 use crate::lane::Lane;
 use crate::span::Span;
-use crate::steps::{Then, first_request};
+use crate::steps::{Then, first_request, run};
 
 /// The load of one core.
 #[derive(Debug)]
@@ -230,7 +230,8 @@ async fn serve(core: &Core, lane: &mut Lane, arrival: Arrival) {
     lane.due = Some(arrival.at);
     let begins =
         is_born(core, lane, scenario) && lane.memory.begin_iteration(&core.bound.shared, &mut core.rows());
-    let (then, steps) = if begins { iterate(core, lane, scenario).await } else { (Then::Next, &[][..]) };
+    let steps = if begins { begin_iteration(core, lane, scenario) } else { &[] };
+    let then = run(core, lane, steps).await;
     core.recorder().health().iterations += u64::from(begins);
     // It made no request. One that came to the end of the load before its first is as undone as one that was not begun.
     if let Some(due) = lane.due.take() {

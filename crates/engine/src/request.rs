@@ -94,6 +94,10 @@ pub(crate) async fn perform(
         Some(Err(fault)) => return failed(core, lane, needs, flight, fault),
         None => return failed(core, lane, needs, flight, timed_out(step)),
     };
+    if head.location.is_none() && !needs.response && !step.has_that() && step.expect.contains(head.status) {
+        // Most requests: nothing is to be done but to count it.
+        return flight.end(End::Complete { status: head.status, error: None }, now);
+    }
     if head.location.is_some() {
         let redirected = Redirected { head, now, choices, epoch };
         return Box::pin(follow(lane, step, needs, flight, redirected, limit)).await;

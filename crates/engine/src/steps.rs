@@ -6,11 +6,10 @@
 //! an arrival that was due before the end still goes out, and a step that has begun may finish within `gracefulStop`.
 
 use plimsoll_measure::RequestId;
-use plimsoll_scenario::{CompiledHttp, CompiledStep, CompiledStepAction, Needs, OnFailure};
+use plimsoll_scenario::{CompiledStep, CompiledStepAction, Needs, OnFailure};
 
 use crate::core::Core;
 use crate::elaborate::elaborate;
-use crate::flight::Ended;
 use crate::lane::Lane;
 use crate::request::perform;
 use crate::trace::TraceEvent;
@@ -36,9 +35,9 @@ pub(crate) async fn run(core: &Core, lane: &mut Lane, steps: &[CompiledStep]) ->
                 if !enters(core, lane, step) {
                     continue;
                 }
-                let Some(ended) = request(core, lane, http, needs(core, step)).await else {
-                    return Then::Over;
-                };
+                let now = core.clock.now();
+                let Some(flight) = lane.begin(core, http.request, now) else { return Then::Over };
+                let ended = perform(core, lane, http, needs(core, step), flight, now).await;
                 after(core, lane, step, ended.at);
                 outcome(lane, step, ended.error.is_some())
             }
@@ -97,19 +96,6 @@ const ALL: Needs = Needs { response: true, body: true, headers: true, message: t
 #[inline]
 pub(crate) fn needs(core: &Core, step: &CompiledStep) -> Needs {
     if core.tracer.is_some() { ALL } else { step.needs }
-}
-
-/// Makes the request of a step; nothing if the load is over.
-#[inline]
-pub(crate) async fn request(
-    core: &Core,
-    lane: &mut Lane,
-    http: &CompiledHttp,
-    needs: Needs,
-) -> Option<Ended> {
-    let now = core.clock.now();
-    let flight = lane.begin(core, http.request, now)?;
-    Some(perform(core, lane, http, needs, flight, now).await)
 }
 
 /// What is made of a step's response, or of the user's last one. It belongs to the window of `at`.

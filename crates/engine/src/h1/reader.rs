@@ -192,12 +192,15 @@ impl Reader {
             Framing { length: Some(length), .. } => Phase::Length(length),
         };
         let wished = if version == 1 { !framing.close } else { framing.keep_alive };
-        self.head = Head {
-            status,
-            keep_alive: wished && self.phase != Phase::UntilClose && !upgraded,
-            location: framing.location,
-            headers: if self.expecting.headers { kept(response.headers) } else { Headers::new() },
-        };
+        // Field by field: what is empty need not be dropped.
+        self.head.status = status;
+        self.head.keep_alive = wished && self.phase != Phase::UntilClose && !upgraded;
+        if framing.location.is_some() {
+            self.head.location = framing.location;
+        }
+        if self.expecting.headers {
+            self.head.headers = kept(response.headers);
+        }
         Ok(Some(used))
     }
 }
