@@ -68,7 +68,8 @@ fn two_steps() -> Script {
         at: name.to_owned(),
         fault: 0,
     };
-    let check = |expr: &str| Check { name: "c".to_owned(), expr: expr.to_owned(), at: "c".to_owned(), metric: 0 };
+    let check =
+        |expr: &str| Check { name: "c".to_owned(), expr: expr.to_owned(), at: "c".to_owned(), metric: 0 };
     let first = Step {
         checks: vec![check("body.status in ['completed', 'consensus']")],
         captures: vec![assign("token", "first(body.access_token, body.token)"), assign("id", "body.id")],

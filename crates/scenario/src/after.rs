@@ -284,9 +284,10 @@ impl After {
 
     /// Does all of it, in the order checks, captures, sets, metrics.
     ///
-    /// `env.response` is the response of the step's action, one without a status if the request got no complete response; without
-    /// it, as for a step without an action, the user's last response counts, and there may be none yet. Checks need a complete response,
-    /// captures one of status 2xx or 101; where there is no response at all to speak of, both are made.
+    /// `env.response` is the response of the step's action, one without a status if the request got no complete response. Without
+    /// it, as for a step without an action, the user's last response counts, and there may be none yet. Checks need a complete
+    /// response, captures one of status 2xx or 101; where there is no response at all to speak of, both are made. Sets and
+    /// metrics are always made.
     pub fn apply(&self, env: &mut Env<'_>, notes: &mut Notes<'_>) {
         let status = env.response().map(|response| response.status);
         if status != Some(0) {

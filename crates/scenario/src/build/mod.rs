@@ -1,7 +1,7 @@
 //! Script → what the engine executes, in one walk that is done twice: by [`compile`] without values, for what can be wrong before
 //! any traffic, and by [`Program::bind`] with the values of the run, which become part of the literal bytes.
 //!
-//! Scenarios and steps are here and in `step.rs`, requests in `http.rs`, sessions and streams in `stream.rs`, templates in
+//! Scenarios are in `script.rs`, steps in `step.rs`, requests in `http.rs`, sessions and streams in `stream.rs`, templates in
 //! `text.rs`, bare expressions in `expression.rs`, variables in `names.rs`; `live.rs` finds what must be kept of responses.
 
 mod expression;
