@@ -1,7 +1,8 @@
 //! Keeps the documentation honest: every manifest on a page is accepted, or refused where the page says so, and every link leads
 //! somewhere. Pages are `README.md` and all of `docs/`.
 //!
-//! Fences: `yaml` with an `apiVersion` of ours must be accepted, `yaml refused` must not be, `yaml slos` is a list of SLOs.
+//! Fences: `yaml` with an `apiVersion` of ours must be accepted, `yaml refused` must not be, `yaml slos` is a list of SLOs, `yaml steps` a
+//! list of steps. What `docs/scenarios.md` and `docs/aragora.md` show is run, too, shortened, against the stand-in service.
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail by panicking, as tests do")]
 
 use std::collections::BTreeSet;
@@ -11,6 +12,13 @@ use std::path::{Path, PathBuf};
 use plimsoll_api::v1alpha1::{LoadTest, LoadTestRun, ProfileKind, ProfileRef};
 use plimsoll_api::{Object, References, lower, read};
 use plimsoll_plan::RunId;
+
+#[path = "support/shorten.rs"]
+mod shorten;
+mod support;
+
+use shorten::shorten;
+use support::plimsoll;
 
 /// What the lists of SLOs belong to: the windows and request names that they mention.
 const TEST_OF_SLOS: &str = "\
@@ -28,7 +36,38 @@ spec:
   - name: shopper
     steps:
     - http: {method: POST, path: /orders}
+      check: {has an id: has(body.id)}
+      metrics: {served: {rate: status == 200}, limited: {counter: 'status == 429 ? 1 : 0'}}
+    - name: order status
+      poll: {every: 2s, limit: 2m, http: {path: /orders/1}, done: body.state == 'paid', metric: order_duration}
+    - name: order events
+      websocket: {path: /ws/orders, script: [{receive: {until: message.type == 'shipped'}}]}
   slos:
+";
+
+/// What lists of steps belong to: a user that has created a debate.
+const TEST_OF_STEPS: &str = "\
+apiVersion: plimsoll.dev/v1alpha1
+kind: LoadTest
+metadata: {name: steps}
+spec:
+  target: {url: http://aragora:8080}
+  profile: {users: 2, duration: 1m}
+  slos:
+  - {name: errors, errorRate: {atMost: 1%}}
+  scenarios:
+  - name: user
+    wait: {constant: 1s}
+    state: {debate: 'null'}
+    onStart:
+    - name: POST /api/debates
+      http:
+        method: POST
+        path: /api/debates
+        json: {question: 'Is tea better?', agents: [echo, echo], protocol: {rounds: 1}}
+        expect: {status: [200, 201]}
+      capture: {debate: 'first(body.debate_id, body.id)'}
+    steps:
 ";
 
 /// A fenced block of a page.
@@ -142,6 +181,10 @@ fn manifest(block: &Block) -> Option<(String, bool)> {
             let list: String = block.text.lines().map(|line| format!("  {line}\n")).collect();
             Some((format!("{TEST_OF_SLOS}{list}"), true))
         }
+        "yaml steps" => {
+            let list: String = block.text.lines().map(|line| format!("    {line}\n")).collect();
+            Some((format!("{TEST_OF_STEPS}{list}"), true))
+        }
         _ => None,
     }
 }
@@ -161,6 +204,36 @@ fn manifests_are_accepted_or_refused_as_the_pages_say() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     // A rule that finds nothing would hold for ever.
     assert!(accepted > 25 && refused > 0, "found only {accepted} manifests and {refused} refused ones");
+}
+
+/// Runs what a block shows, shortened, against the stand-in service; what is wrong with the outcome.
+fn run(block: &Block, manifest: &str) -> Result<(), String> {
+    let documents = read(&block.at, manifest).map_err(|problems| format!("{problems:?}"))?;
+    let tests = documents.into_iter().filter_map(|document| match document.object {
+        Object::LoadTest(test) => Some(*test),
+        _ => None,
+    });
+    for test in tests {
+        let output = plimsoll(&["run", "-", "--testbed", "-q"], &shorten(&test));
+        if output.status.code() != Some(0) {
+            let told = [support::text(&output.stdout), support::text(&output.stderr)].concat();
+            return Err(format!("{}: {told}", block.at));
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn what_the_pages_on_scenarios_show_passes_against_the_stand_in() {
+    let shown = ["docs/scenarios.md", "docs/aragora.md"].map(|name| page(root().join(name)));
+    let blocks = shown.iter().flat_map(|page| &page.blocks);
+    let manifests: Vec<_> = blocks
+        .filter(|block| block.info != "yaml slos")
+        .filter_map(|block| Some((block, manifest(block).filter(|(_, wanted)| *wanted)?.0)))
+        .collect();
+    assert!(manifests.len() > 15, "found only {} manifests", manifests.len());
+    let wrong: Vec<_> = manifests.iter().filter_map(|(block, text)| run(block, text).err()).collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 /// Targets of `[text](target)` outside of code spans.
