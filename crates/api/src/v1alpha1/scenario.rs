@@ -27,9 +27,10 @@ pub struct Scenario {
     /// Its name.
     #[schemars(length(min = 1, max = 63))]
     pub name: String,
-    /// Its part of the users or arrivals of spec.profile, relative to the other scenarios without a profile of their own. Default 1.
+    /// Its part of the users or arrivals of spec.profile, relative to the other scenarios without a profile of their own. Default 1;
+    /// 0 has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1, max = 1_000_000))]
+    #[schemars(range(min = 0, max = 1_000_000))]
     pub weight: Option<u32>,
     /// A load of its own, beside that of spec.profile.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -128,9 +129,9 @@ pub struct Task {
     /// Its name.
     #[schemars(length(min = 1, max = 63))]
     pub name: String,
-    /// How often it is drawn, relative to the other tasks. Default 1.
+    /// How often it is drawn, relative to the other tasks. Default 1; 0 is never drawn.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1, max = 1_000_000))]
+    #[schemars(range(min = 0, max = 1_000_000))]
     pub weight: Option<u32>,
     /// Expression; unless it is true, nothing is sent, and the wait still happens.
     #[serde(default, skip_serializing_if = "Option::is_none")]
