@@ -33,10 +33,13 @@ fn two_hundred_sockets_hear_everything_when_it_is_said() {
     // Every one of them was heard but those under way when the hold ended, which the closing handshake still counts.
     assert_eq!(measured.metric(RECEIVED).sum, stats.messages_out);
     let heard = measured.metric(MESSAGE);
-    assert!(heard.count >= USERS * 16 && heard.count <= stats.messages_out, "{} of {stats:?}", heard.count);
+    let missed = stats.messages_out - heard.count;
+    assert!(heard.count >= USERS * 16 && missed <= USERS, "{} of {stats:?}", heard.count);
     assert_eq!((measured.metric(SKEWED).sum, measured.metric(FAULT).count), (0, 0));
     let checks = measured.metric(CHECK);
     assert_eq!((checks.count, checks.good), (heard.count, heard.count));
+    // By the log each socket was told something every 250 ms, and the stamps of the messages are the log's times: what the server
+    // said late is no latency, and what it said on time was heard at once.
     let log = server.messages("/ws");
     assert!(!log.truncated && log.entries.len() as u64 == stats.messages_in + stats.messages_out);
     // All at once every 250 ms: a message waits for those before it, on a machine of two cores that is a few milliseconds.

@@ -1,5 +1,6 @@
 //! What the items of a script do on well-behaved servers.
 
+use plimsoll_engine::TraceEvent;
 use plimsoll_measure::ErrorClass;
 use plimsoll_plan::{HttpVersion, Tls};
 use plimsoll_scenario::{Field, Reading, StepAction, VarSource, WebSocketAction, WebSocketStep};
@@ -293,4 +294,29 @@ fn a_pause_lets_messages_wait_and_an_optional_receive_may_go_without() {
     assert_eq!(measured.sessions(), (1, 0, 0), "{:?}", measured.snapshot.failures);
     let length = measured.metric(SESSION).histogram.min().unwrap();
     assert!((200 * MILLI..2 * SECOND).contains(&length), "{length}");
+}
+
+#[test]
+fn whoever_traces_sees_messages_and_how_the_session_ended() {
+    let _shared = among_others();
+    let server = testbed();
+    let ping = WebSocketAction::Ping { within: SECOND };
+    let script = vec![send(json!({"n": 1})), receive(None, SECOND), ping, close(1000)];
+    let events = traced(once(server.addr(), vec![session(socket("/ws/echo", script))]));
+    let message = |sent| TraceEvent::Message { sent, text: "{\"n\":1}".into() };
+    let place = |wanted: &TraceEvent| events.iter().position(|event| event == wanted).unwrap();
+    assert!(place(&message(true)) < place(&message(false)));
+    let measured = |metric: u16| {
+        let name = format!("m{metric}");
+        events.iter().any(|event| matches!(event, TraceEvent::Measured { name: n, .. } if *n == name))
+    };
+    assert!(measured(FIRST) && measured(PING), "{events:?}");
+    let asked = events.iter().any(|event| {
+        matches!(event, TraceEvent::Request { text } if text.contains("sec-websocket-version: 13\r\n"))
+    });
+    let answered = events.iter().any(|event| matches!(event, TraceEvent::Response { status: 101, .. }));
+    assert!(asked && answered, "{events:?}");
+    let ended =
+        |event: &&TraceEvent| matches!(event, TraceEvent::Ended { how: "Done", name, .. } if name == "m3");
+    assert_eq!(events.iter().filter(ended).count(), 1, "{events:?}");
 }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
-use plimsoll_engine::{Materials, Running, prepare};
+use plimsoll_engine::{Materials, Running, TraceEvent, prepare};
 use plimsoll_measure::{
     Counts, ErrorClass, Layout, Metric, MetricId, MetricKind, MetricTotal, Snapshot, Window, WindowId,
 };
@@ -260,6 +260,23 @@ impl Measured {
 /// Runs a plan on two cores to its end.
 pub(crate) fn run(plan: Plan) -> Measured {
     during(plan, async |running| running.finished().await)
+}
+
+/// Runs a plan on one core and returns what was traced.
+pub(crate) fn traced(plan: Plan) -> Vec<TraceEvent> {
+    let share = Arc::new(plan).share(0).unwrap();
+    let (sink, mut events) = tokio::sync::mpsc::unbounded_channel();
+    let engine = prepare(share, Materials::default(), Some(1)).unwrap().trace(sink);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let mut running = engine.launch(Instant::now(), None).unwrap();
+        tokio::time::timeout(Duration::from_secs(60), running.finished()).await.expect("the load must end");
+        let mut all = Vec::new();
+        while let Ok(event) = events.try_recv() {
+            all.push(event);
+        }
+        all
+    })
 }
 
 /// Launches, does something meanwhile, and returns everything that was measured.

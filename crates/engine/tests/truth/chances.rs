@@ -1,7 +1,7 @@
 //! Random choices: how often a chance is drawn and a task is taken, and what is left out.
 
 use plimsoll_measure::MetricKind;
-use plimsoll_scenario::{Action, Task};
+use plimsoll_scenario::{Action, Task, Wait};
 use plimsoll_testbed::Route;
 
 use crate::script::*;
@@ -55,6 +55,34 @@ fn tasks_are_taken_by_weight_and_one_whose_condition_does_not_hold_takes_its_tur
         assert_share(b, 600, 0.3, "b");
         assert_eq!(c, 0);
     }
+}
+
+#[test]
+fn waits_have_their_distribution() {
+    let _alone = alone();
+    let server = server(vec![Route::at("/")]);
+    let pauses = |wait: Wait, iterations: u64| {
+        server.reset_stats();
+        let mut plan = a_few(server.addr(), 1, iterations, get("/"));
+        plan.script.scenarios[0].wait = Some(wait);
+        run(plan);
+        let arrivals: Vec<u64> = server.log("/").entries.iter().map(|entry| entry.arrival_us).collect();
+        let gaps: Vec<u64> = arrivals.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        assert_eq!(gaps.len() as u64, iterations - 1);
+        gaps
+    };
+    let mean = |gaps: &[u64]| gaps.iter().sum::<u64>() as f64 / gaps.len() as f64;
+    // The machine adds up to some milliseconds to each, and takes nothing away.
+    let uniform = pauses(Wait::Uniform { min: 10 * MILLI, max: 40 * MILLI }, 60);
+    assert!(uniform.iter().all(|gap| *gap >= 10_000), "{uniform:?}");
+    // A uniform wait has a deviation of 30 / √12 ms.
+    let least = 25_000.0 - 4.9 * 30_000.0 / (12.0 * 59.0_f64).sqrt();
+    assert!((least..least + 20_000.0).contains(&mean(&uniform)), "{uniform:?}");
+    let exponential = pauses(Wait::Exponential { mean: 10 * MILLI }, 150);
+    // An exponential one deviates by its mean.
+    let spread = 4.9 * 10_000.0 / 149.0_f64.sqrt();
+    assert!((10_000.0 - spread..15_000.0 + spread).contains(&mean(&exponential)), "{exponential:?}");
+    assert!(exponential.iter().any(|gap| *gap < 7_000) && exponential.iter().any(|gap| *gap > 15_000));
 }
 
 #[test]
