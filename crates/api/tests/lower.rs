@@ -4,8 +4,9 @@
 
 mod support;
 
+use plimsoll_measure::MetricKind;
 use plimsoll_plan::{ConnectionsPer, Distribution, Load};
-use plimsoll_scenario::{Action, Body, HttpStep, StepAction, Wait};
+use plimsoll_scenario::{Action, Body, HttpStep, Step, StepAction, Wait};
 use plimsoll_slo::{Kind, Severity};
 use support::{resolve, spec};
 
@@ -326,4 +327,240 @@ fn refusals_name_line_path_value_and_remedy() {
         }
     }
     assert!(differing.is_empty(), "{differing}");
+}
+
+/// A spec with two scenarios that share the load, and two with loads of their own.
+const LOADS: &str = "  target: {url: http://a}
+  profile: {warmup: 5s, stages: [{duration: 10s, users: 6, window: calm}, {duration: 10s, users: 6}]}
+  scenarios:
+  - {name: many, weight: 2, steps: [{http: {path: /many}}]}
+  - name: late
+    startAfter: 25s
+    profile: {users: 3, iterations: 9, duration: 10s, gracefulRampDown: 1s}
+    wait: {exponential: 2s}
+    onStart: [{http: {path: /hello}}]
+    steps: [{http: {path: /late}}]
+  - {name: few, steps: [{http: {path: /few}}]}
+  - name: stream
+    startAfter: 15s
+    profile: {arrivals: {stages: [{duration: 5s, rate: 4/s}, {duration: 5s, rate: 4/s, window: steady}]}}
+    wait: {constant: 1s}
+    steps: [{http: {path: /stream}}]
+";
+
+#[test]
+fn scenarios_share_a_load_or_have_one_of_their_own() {
+    let resolved = spec(LOADS).unwrap();
+    let plan = &resolved.plan;
+    let loads: Vec<_> = plan
+        .loads
+        .iter()
+        .map(|load| (load.scenarios.clone(), load.start / S, load.end() / S, load.iterations, load.is_open()))
+        .collect();
+    assert_eq!(
+        loads,
+        [(vec![0, 2], 0, 20, None, false), (vec![1], 25, 35, Some(9), false), (vec![3], 15, 25, None, true),]
+    );
+    assert_eq!((plan.duration / S, plan.loads[1].graceful_ramp_down / S), (35, 1));
+    let waits: Vec<_> = plan.script.scenarios.iter().map(|scenario| scenario.wait).collect();
+    assert_eq!(waits, [None, Some(Wait::Exponential { mean: 2 * S }), None, None]);
+    assert_eq!(resolved.notices.len(), 2, "{:?}", resolved.notices);
+    let spans: Vec<_> = plan
+        .layout
+        .windows
+        .iter()
+        .map(|w| (w.name.as_str(), w.spans.iter().map(|(a, b)| (a / S, b / S)).collect::<Vec<_>>()))
+        .collect();
+    assert_eq!(
+        spans,
+        [
+            ("main", vec![(10, 20), (25, 35)]),
+            ("warmup", vec![]),
+            ("calm", vec![(5, 10)]),
+            ("steady", vec![(20, 25)]),
+        ]
+    );
+}
+
+#[test]
+fn what_is_done_once_per_run_has_a_window_and_no_headers_of_scenarios() {
+    let resolved = spec(
+        "  target: {url: http://a, headers: {x-all: '1'}}
+  profile: {users: 1, stages: [{duration: 10s, users: 1}, {duration: 10s, users: 1, window: fault}], cooldown: 2s}
+  setup: [{run: call}]
+  timeline:
+  - {at: fault, run: call}
+  - {at: 3s, http: {path: /now}}
+  - {at: cooldown, http: {path: /end}}
+  teardown: [{http: {path: /bye}}]
+  flows: [{name: call, steps: [{http: {path: /flow}}]}]
+  scenarios:
+  - name: s
+    headers: {authorization: x}
+    onStart: [{run: call}]
+    steps: [{run: call}]
+",
+    )
+    .unwrap();
+    let script = &resolved.plan.script;
+    let inner = |step: &Step| -> HttpStep {
+        let StepAction::Run(steps) = &step.action else { panic!("{step:?}") };
+        let StepAction::Http(http) = &steps[0].action else { panic!("{step:?}") };
+        (**http).clone()
+    };
+    let names =
+        |step: &Step| -> Vec<String> { inner(step).headers.iter().map(|field| field.name.clone()).collect() };
+    assert_eq!(script.timeline.iter().map(|call| call.at / S).collect::<Vec<_>>(), [10, 3, 18]);
+    let Action::Steps(steps) = &script.scenarios[0].action else { panic!() };
+    assert_eq!(names(&steps[0]), ["x-all", "authorization"]);
+    for step in [&script.setup[0], &script.timeline[0].step, &script.scenarios[0].on_start[0]] {
+        assert_eq!(names(step), ["x-all"]);
+        assert_eq!(inner(step).at, "spec.flows[0].steps[0]");
+    }
+    let layout = &resolved.plan.layout;
+    let hooks = usize::from(layout.hooks.unwrap().0);
+    assert_eq!((layout.windows[hooks].name.as_str(), layout.windows[hooks].judged), ("hooks", false));
+}
+
+#[test]
+fn steps_share_metrics_and_places_by_name() {
+    let resolved = spec(
+        "  target: {url: http://a}
+  profile: {users: 4, duration: 10s}
+  workers: {count: 2}
+  scenarios:
+  - name: s
+    steps:
+    - name: a
+      concurrency: {max: 2, group: both}
+      retry: {attempts: 3, factor: 2}
+      http: {path: /a}
+      check: {good: status == 200}
+      capture: {x: body.x}
+      metrics: {seen: {counter: '1'}}
+    - name: b
+      concurrency: {max: 2, group: both}
+      http: {path: /b, headers: {Upgrade: websocket}}
+      check: {good: status == 200}
+      metrics: {seen: {counter: '1'}}
+    - name: w
+      websocket: {path: /w, expect: {status: [403]}, script: [{send: hi}, {send: {a: 1}}, {hold: {for: 1s}}]}
+",
+    )
+    .unwrap();
+    let (script, layout) = (&resolved.plan.script, &resolved.plan.layout);
+    let metric = |name: &str| -> Vec<_> {
+        let found = layout.metrics.iter().filter(|metric| metric.name == name);
+        found.map(|metric| (metric.kind, metric.request.map(|request| request.0))).collect()
+    };
+    assert_eq!(metric("good"), [(MetricKind::Check, Some(0)), (MetricKind::Check, Some(1))]);
+    assert_eq!(metric("capture x"), [(MetricKind::Fault, Some(0))]);
+    assert_eq!(metric("seen"), [(MetricKind::Counter, None)]);
+    assert_eq!(metric("a after retries"), [(MetricKind::Rate, Some(0))]);
+    assert_eq!(metric("both waiting"), [(MetricKind::Trend, None)]);
+    assert_eq!(metric("w session"), [(MetricKind::Trend, Some(2))]);
+    assert_eq!((script.limits.len(), script.limits[0].max), (1, 2));
+    let Action::Steps(steps) = &script.scenarios[0].action else { panic!() };
+    assert_eq!((steps[0].limit, steps[1].limit, steps[2].limit), (Some(0), Some(0), None));
+    let StepAction::Http(upgrade) = &steps[1].action else { panic!() };
+    assert_eq!(upgrade.expect, [(101, 101), (200, 399)]);
+    let StepAction::WebSocket(socket) = &steps[2].action else { panic!() };
+    assert_eq!(socket.handshake.expect, [(101, 101), (403, 403)]);
+    assert_eq!((socket.handshake.timeout, socket.script.len()), (10 * S, 3));
+}
+
+#[test]
+fn loads_flows_and_places_that_cannot_be_are_refused() {
+    let own = "  target: {url: http://a}\n  scenarios: [{name: s, profile: {users: 2, duration: 9s}, steps: [{http: {path: /}}]}]\n";
+    let mut differing = String::new();
+    for (text, expected) in [
+        (
+            format!("{own}  profile: {{users: 3, duration: 1s}}\n"),
+            "7:12: spec.profile: every scenario has a profile of its own, so nobody makes this load: remove it",
+        ),
+        (
+            LOADS.replace("weight: 2, ", "startAfter: 1s, "),
+            "8:30: spec.scenarios[0].startAfter: the load of spec.profile starts with the run",
+        ),
+        (
+            LOADS.replace("    startAfter: 25s\n", "    weight: 25\n"),
+            "10:13: spec.scenarios[1].weight: a scenario with a profile of its own shares its load with no other",
+        ),
+        (
+            LOADS.replace("startAfter: 15s", "startAfter: 2s"),
+            "18:96: spec.scenarios[3].profile.arrivals.stages[1].window: window \"steady\" begins after 7s, while \"calm\" goes on until 10s",
+        ),
+        (
+            LOADS.replace("    wait: {constant: 1s}\n", "    onStop: [{http: {path: /bye}}]\n"),
+            "19:13: spec.scenarios[3].onStop: arrivals are no users that start and stop",
+        ),
+        (
+            LOADS.replace("users: 3, iterations: 9, duration: 10s", "users: 3"),
+            "11:14: spec.scenarios[1].profile.duration: required, but missing: set how long the load takes",
+        ),
+        (
+            format!(
+                "{}  workers: {{count: 2}}\n",
+                own.replace("{http: {path: /}}", "{concurrency: {max: 1}, http: {path: /}}")
+            ),
+            "6:88: spec.scenarios[0].steps[0].concurrency.max: 1 is fewer than the 2 workers that share it: raise it to 2, or lower workers.count to 1",
+        ),
+        (
+            own.replace("steps: [{http: {path: /}}]", "steps: [{run: f, concurrency: {max: 2, group: g}}]")
+                + "  flows: [{name: f, steps: [{concurrency: {max: 2, group: g}, http: {path: /}}]}]\n",
+            "7:43: spec.flows[0].steps[0].concurrency: a place of \"g\" is held already, so that users would wait for themselves for ever",
+        ),
+        (
+            own.replace("{http: {path: /}}", "{retry: {attempts: 3}, pause: {constant: 1s}}"),
+            "6:76: spec.scenarios[0].steps[0].retry: nothing is sent that could be tried again: remove retry",
+        ),
+        (
+            own.replace("{http: {path: /}}", "{chance: 101%, http: {path: /}}"),
+            "6:77: spec.scenarios[0].steps[0].chance: 101% is more than 100%",
+        ),
+        (
+            own.replace("{http: {path: /}}", "{websocket: {path: /, script: [{close: {code: 1005}}]}}"),
+            "6:114: spec.scenarios[0].steps[0].websocket.script[0].close.code: 1005 cannot be sent",
+        ),
+        (
+            format!("{own}  data: [{{name: d, configMapKeyRef: {{name: m, key: users}}}}]\n"),
+            "7:10: spec.data[0].format: required: the key \"users\" ends neither in .csv nor in .jsonl or .ndjson",
+        ),
+        (
+            format!("{own}  slos: [{{name: x, metric: GET /, count: {{atLeast: 1}}}}]\n"),
+            "7:28: spec.slos[0].metric: there is no metric \"GET /\", nor any other",
+        ),
+        (
+            format!("{own}  slos: [{{name: x, rate: {{atLeast: 1%}}}}]\n"),
+            "7:26: spec.slos[0].rate: of which metric? set metric to its name",
+        ),
+        (
+            format!(
+                "{}  slos: [{{name: x, metric: seen, latency: {{stat: p95, atMost: 1s}}}}]\n",
+                own.replace("{http: {path: /}}", "{http: {path: /}, metrics: {seen: {counter: '1'}}}")
+            ),
+            "7:43: spec.slos[0].latency: \"seen\" is a counter, which has no latency: use count",
+        ),
+    ] {
+        let found = spec(&text).expect_err(&text);
+        if !found.iter().any(|problem| problem.to_string().starts_with(&format!("m.yaml:{expected}"))) {
+            differing += &format!("{expected}\n{found:#?}\n");
+        }
+    }
+    assert!(differing.is_empty(), "{differing}");
+}
+
+#[test]
+fn flows_that_multiply_are_refused_before_they_fill_the_plan() {
+    let flow = |n: usize| {
+        let runs = format!("{{run: f{}}}, ", n + 1).repeat(20);
+        format!("  - {{name: f{n}, steps: [{runs}]}}\n")
+    };
+    let flows: String = (0..6).map(flow).collect();
+    let text = format!(
+        "  target: {{url: http://a}}\n  profile: {{users: 1, duration: 9s}}\n  scenarios: [{{name: s, steps: [{{run: f0}}]}}]\n  flows:\n{flows}  - {{name: f6, steps: [{{http: {{path: /}}}}]}}\n"
+    );
+    let problems = spec(&text).unwrap_err();
+    assert_eq!(problems.len(), 1, "{problems:#?}");
+    assert!(problems[0].message.contains("more than 10000 steps"), "{}", problems[0]);
 }

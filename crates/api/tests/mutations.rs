@@ -50,6 +50,20 @@ impl Mutator {
         usize::try_from(self.rng.below(bound.max(1) as u64)).unwrap()
     }
 
+    /// One of the examples, the shorter the more often: all of them in little time.
+    fn choose(&mut self, examples: &[(String, String)]) -> usize {
+        let weight = |text: &str| 1_000_000 / text.len().max(1);
+        let mut left = self.below(examples.iter().map(|(_, text)| weight(text)).sum());
+        examples
+            .iter()
+            .position(|(_, text)| {
+                let here = left < weight(text);
+                left = left.wrapping_sub(weight(text));
+                here
+            })
+            .unwrap()
+    }
+
     /// A character less, more or another.
     fn of_text(&mut self, text: &str) -> String {
         let mut chars: Vec<char> = text.chars().collect();
@@ -111,7 +125,7 @@ fn pointers(root: &Value) -> Vec<String> {
         match value {
             Value::Object(map) => map.iter().for_each(|(key, value)| visit(key.clone(), value)),
             Value::Array(items) => {
-                items.iter().enumerate().for_each(|(i, value)| visit(i.to_string(), value))
+                items.iter().enumerate().for_each(|(i, value)| visit(i.to_string(), value));
             }
             _ => {}
         }
@@ -174,7 +188,7 @@ fn mutate(half: u64) -> (u64, u64) {
     let (mut taken, mut done) = (0, 0);
     for number in (half..MUTATIONS).step_by(2) {
         let mut mutator = Mutator { rng: Rng::new(0x6d75_7461_7465, Stream::Member, number) };
-        let which = mutator.below(examples.len());
+        let which = mutator.choose(&examples);
         let text = if number % 4 < 2 {
             mutator.of_text(&examples[which].1)
         } else {

@@ -5,8 +5,8 @@
 pub enum BuildError {
     /// The run is larger than a ConfigMap may be.
     #[error(
-        "the resolved run takes {bytes} bytes ({largest} of them in {part}), and a ConfigMap holds {limit}: move large bodies and \
-         certificates into a ConfigMap or Secret and refer to them by vars[].valueFrom"
+        "the resolved run takes {bytes} bytes ({largest} of them in {part}), and a ConfigMap holds {limit}: move large bodies, \
+         tables and certificates into a ConfigMap or Secret and refer to them by vars[].valueFrom or data[].configMapKeyRef"
     )]
     TooLarge {
         /// What it takes.

@@ -119,16 +119,18 @@ fn mounts(plan: &Plan, run: &str) -> Vec<(String, String, Value)> {
             }}]}}),
         ),
     ];
-    let (secrets, configs) = references(plan);
-    for (index, (name, keys)) in secrets.iter().enumerate() {
+    for (volume, source, keys) in volumes(plan) {
         let items: Vec<Value> = keys.iter().map(|key| item(key)).collect();
-        let source = json!({"secret": {"secretName": name, "items": items}});
-        mounts.push((volume(&format!("secret-{index}")), format!("/etc/plimsoll/secrets/{name}"), source));
-    }
-    for (index, (name, keys)) in configs.iter().enumerate() {
-        let items: Vec<Value> = keys.iter().map(|key| item(key)).collect();
-        let source = json!({"configMap": {"name": name, "items": items}});
-        mounts.push((volume(&format!("config-{index}")), format!("/etc/plimsoll/configs/{name}"), source));
+        mounts.push(match source {
+            Source::Secret(name) => {
+                let source = json!({"secret": {"secretName": name, "items": items}});
+                (volume, format!("/etc/plimsoll/secrets/{name}"), source)
+            }
+            Source::ConfigMap(name) => {
+                let source = json!({"configMap": {"name": name, "items": items}});
+                (volume, format!("/etc/plimsoll/configs/{name}"), source)
+            }
+        });
     }
     mounts
 }
@@ -137,13 +139,46 @@ fn item(key: &str) -> Value {
     json!({"key": key, "path": key})
 }
 
+/// What a volume of a worker's pod is made of, as `Secret NAME` or `ConfigMap NAME`; nothing if it is not one of the user's objects. A
+/// kubelet that misses a key names the volume alone.
+#[must_use]
+pub fn mounted(plan: &Plan, volume: &str) -> Option<String> {
+    let found = volumes(plan).into_iter().find(|(name, ..)| name == volume)?;
+    Some(match found.1 {
+        Source::Secret(name) => format!("Secret {name}"),
+        Source::ConfigMap(name) => format!("ConfigMap {name}"),
+    })
+}
+
+/// An object of the user's.
+#[derive(Clone, Copy)]
+enum Source<'a> {
+    Secret(&'a str),
+    ConfigMap(&'a str),
+}
+
+/// Volumes with values of the plan: name, source, keys.
+fn volumes(plan: &Plan) -> Vec<(String, Source<'_>, BTreeSet<&str>)> {
+    let (secrets, configs) = references(plan);
+    let secrets = secrets.into_iter().enumerate();
+    let configs = configs.into_iter().enumerate();
+    let secrets = secrets
+        .map(|(index, (name, keys))| (format!("{VOLUME_PREFIX}secret-{index}"), Source::Secret(name), keys));
+    let configs = configs.map(|(index, (name, keys))| {
+        (format!("{VOLUME_PREFIX}config-{index}"), Source::ConfigMap(name), keys)
+    });
+    secrets.chain(configs).collect()
+}
+
 type Keys<'a> = BTreeMap<&'a str, BTreeSet<&'a str>>;
 
 /// The keys of Secrets and of ConfigMaps that the plan refers to; only they are mounted.
 fn references(plan: &Plan) -> (Keys<'_>, Keys<'_>) {
     let (mut secrets, mut configs) = (Keys::new(), Keys::new());
     let tls = plan.target.tls.as_ref();
-    let sources = plan.vars.iter().map(|var| &var.from).chain(tls.and_then(|tls| tls.ca.as_ref()));
+    let vars = plan.vars.iter().map(|var| &var.from);
+    let data = plan.script.data.iter().map(|data| &data.from);
+    let sources = vars.chain(data).chain(tls.and_then(|tls| tls.ca.as_ref()));
     for source in sources {
         match source {
             VarSource::Value(_) => {}

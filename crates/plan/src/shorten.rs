@@ -15,7 +15,7 @@ impl Plan {
             let (start, end) = (scale(group.start), scale(group.end()));
             match &mut group.load {
                 Load::Closed { users: ramps } | Load::Open { rate: ramps, .. } => {
-                    squeeze(ramps, group.start, scale)
+                    squeeze(ramps, group.start, scale);
                 }
             }
             (group.start, group.duration) = (start, end - start);
@@ -55,7 +55,6 @@ fn squeeze(ramps: &mut [Ramp], start: u64, scale: impl Fn(u64) -> u64) {
 mod tests {
     use proptest::prelude::*;
 
-    use super::*;
     use crate::fixtures::{SECOND, closed, ramp};
 
     #[test]

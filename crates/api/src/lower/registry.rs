@@ -124,14 +124,20 @@ impl Registry {
             self.limits_at.push(format!("{at}.concurrency.max"));
         }
         for outer in held {
-            if *outer == index || self.nested.contains(&(index, *outer)) {
-                let other = &self.limits[usize::from(*outer)].name;
-                let message = format!(
-                    "a place of {group:?} is asked for while one of {other:?} is held, and the other way round: users would wait for each other for ever; limit only the outer step"
-                );
-                errors.add(format!("{at}.concurrency"), message);
-            }
-            self.nested.insert((*outer, index));
+            let other = &self.limits[usize::from(*outer)].name;
+            let problem = if *outer == index {
+                format!(
+                    "a place of {group:?} is held already, so that users would wait for themselves for ever"
+                )
+            } else if self.nested.contains(&(index, *outer)) {
+                format!(
+                    "a place of {group:?} is asked for while one of {other:?} is held, and elsewhere the other way round, so that users would wait for each other for ever"
+                )
+            } else {
+                self.nested.insert((*outer, index));
+                continue;
+            };
+            errors.add(format!("{at}.concurrency"), format!("{problem}: limit only the outer step"));
         }
         Some(index)
     }

@@ -150,7 +150,7 @@ apiVersion: plimsoll.dev/v1alpha1
 kind: LoadTest
 metadata: {name: t}
 spec:
-  target: {url: 'http://a', headers: {x: y}}
+  target: {url: 'http://a', headers: {x: one}}
   vars:
   - {name: token, valueFrom: {secretKeyRef: {name: s, key: k}}}
   - {name: agent, value: echo}

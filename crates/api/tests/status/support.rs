@@ -79,7 +79,7 @@ pub(crate) fn run(manifest: &str, samples: impl IntoIterator<Item = Sample>) -> 
     let resolved = lower(test, None, &References::default(), id, 7).unwrap();
     let merged = record(&resolved, samples);
     let workers = resolved.plan.workers;
-    let open_model = matches!(resolved.plan.load, plimsoll_plan::Load::Open { .. });
+    let open_model = resolved.plan.has_arrivals();
     let measured = resolved.plan.duration;
     let facts = Facts { open_model, workers, start_skew: Some(3_100_000), measured, ..Facts::default() };
     Run { resolved, merged, facts, workers: WorkerCounts { desired: workers, ready: workers, lost: 0 } }
@@ -87,8 +87,10 @@ pub(crate) fn run(manifest: &str, samples: impl IntoIterator<Item = Sample>) -> 
 
 fn record(resolved: &Resolved, samples: impl IntoIterator<Item = Sample>) -> Snapshot {
     let mut recorder = Recorder::new(Arc::new(resolved.plan.layout.clone()));
+    let scheduled = resolved.plan.has_arrivals();
     for sample in samples {
-        recorder.asked(sample.intended);
+        let sample = Sample { scheduled, ..sample };
+        recorder.asked(sample.intended, scheduled);
         recorder.record(&sample);
     }
     recorder.wait_ended(15 * SECOND, MS / 5);
@@ -143,6 +145,9 @@ pub(crate) fn sample(request: u16, intended: u64, latency: u64, end: End) -> Sam
         split,
         received: 1_200,
         end,
+        scheduled: false,
+        retry: false,
+        hook: false,
     }
 }
 
