@@ -198,7 +198,10 @@ impl Listener {
     /// Until the load is over. No call begins after a stop; one that is under way at the end has `grace` nanoseconds.
     async fn until_loaded(&mut self, span: &Span, timeline: JoinHandle<()>, grace: u64) {
         let core = Rc::clone(&self.core);
-        let stop = || span.stop(core.clock.now(), grace);
+        let stop = || {
+            span.stop(core.clock.now(), grace);
+            span.ending.notify_waiters();
+        };
         while !self.killed {
             let command = self.commands.recv().await;
             if self.obey(command, stop) {

@@ -125,6 +125,20 @@ fn calls_are_made_at_their_times_beside_the_load() {
 }
 
 #[test]
+fn a_call_that_pauses_does_not_hold_up_the_end() {
+    let _shared = among_others();
+    let server = server(vec![Route::at("/")]);
+    let mut plan = plan(server.addr(), users(1, SECOND / 5), SECOND / 5, vec![http(get("/"))]);
+    plan.script.scenarios[0].wait = wait(20);
+    plan.script.timeline = vec![Call { at: 0, step: pause(60_000) }];
+    plan.script.teardown = vec![http(named(1, get("/")))];
+    Metrics::default().put(&mut plan);
+    let begun = Instant::now();
+    assert_eq!(sent_in(&run_all(plan), 1, HOOKS), 1);
+    assert!(begun.elapsed() < Duration::from_secs(5));
+}
+
+#[test]
 fn teardown_comes_after_a_stop_and_not_after_a_kill() {
     let _shared = among_others();
     let server =
