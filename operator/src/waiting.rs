@@ -227,9 +227,13 @@ fn indexes(text: &str) -> Vec<u32> {
     text.split(',').filter_map(part).flatten().collect()
 }
 
-/// What an event says of a pod that is on its way, or of a Job that gets no pods.
+/// What an event says of a pod that is on its way, or of a Job that gets no pods. `mounted` tells what a volume is made of.
 #[must_use]
-pub(crate) fn event_trouble(reason: &str, note: &str) -> Option<Trouble> {
+pub(crate) fn event_trouble(
+    reason: &str,
+    note: &str,
+    mounted: impl Fn(&str) -> Option<String>,
+) -> Option<Trouble> {
     let kind = match reason {
         "FailedMount" if names_a_reference(note) => TroubleKind::MissingReference,
         "FailedMount" | "FailedAttachVolume" | "FailedCreatePodSandBox" => TroubleKind::Container,
@@ -239,7 +243,11 @@ pub(crate) fn event_trouble(reason: &str, note: &str) -> Option<Trouble> {
     };
     // `MountVolume.SetUp failed for volume "plimsoll-secret-0" : secret "load-user" not found`: the volume is ours.
     let text = note.rsplit_once(" : ").map_or(note, |(_, cause)| cause);
-    Some(Trouble { kind, text: text.to_owned() })
+    // Of a key that is missing the kubelet does not say where.
+    let volume = note.split_once("for volume \"").and_then(|(_, rest)| rest.split('"').next());
+    let source = volume.filter(|_| text.contains("non-existent")).and_then(mounted);
+    let text = source.map_or_else(|| text.to_owned(), |source| format!("{source}: {text}"));
+    Some(Trouble { kind, text })
 }
 
 /// One sentence about the workers that are not ready.
@@ -339,20 +347,20 @@ mod tests {
 
     #[test]
     fn events_tell_of_mounts_and_of_quota() {
-        let mount = event_trouble(
-            "FailedMount",
-            "MountVolume.SetUp failed for volume \"plimsoll-secret-0\" : secret \"load-user\" not found",
-        );
-        assert_eq!(
-            mount,
-            Some(Trouble {
-                kind: TroubleKind::MissingReference,
-                text: "secret \"load-user\" not found".into()
-            })
-        );
+        let mounted = |volume: &str| (volume == "plimsoll-config-1").then(|| "ConfigMap rows".to_owned());
+        let told = |reason: &str, note: &str| {
+            event_trouble(reason, note, mounted).map(|trouble| (trouble.kind, trouble.text))
+        };
+        let mount =
+            "MountVolume.SetUp failed for volume \"plimsoll-secret-0\" : secret \"load-user\" not found";
+        let missing = TroubleKind::MissingReference;
+        assert_eq!(told("FailedMount", mount), Some((missing, "secret \"load-user\" not found".into())));
+        let key = "MountVolume.SetUp failed for volume \"plimsoll-config-1\" : configmap references non-existent config key: a.csv";
+        let text = "ConfigMap rows: configmap references non-existent config key: a.csv";
+        assert_eq!(told("FailedMount", key), Some((missing, text.into())));
         let quota = "Error creating: pods \"a-0-x\" is forbidden: exceeded quota: small";
-        assert_eq!(event_trouble("FailedCreate", quota).unwrap().kind, TroubleKind::Refused);
-        assert_eq!(event_trouble("Pulled", "x"), None);
+        assert_eq!(told("FailedCreate", quota).unwrap().0, TroubleKind::Refused);
+        assert_eq!(told("Pulled", "x"), None);
     }
 
     #[test]

@@ -24,6 +24,7 @@ pub use names::{
     RESULT_KEY, RUN_LABEL, RUN_UID_LABEL, SPEC_HASH_ANNOTATION, TEST_LABEL, index_of, plan_name, result_name,
 };
 pub use network::network_policy;
+pub use pod::mounted;
 pub use result::{read_result, result};
 pub use settings::{OPERATOR_PORT, Settings};
 

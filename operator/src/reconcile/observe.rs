@@ -324,12 +324,14 @@ async fn read_events(context: &Context, observed: &mut Observed) {
     if observed.pods.is_empty() {
         asked.extend(observed.job.as_ref().map(|job| job.uid.clone()));
     }
+    let frozen = observed.frozen.clone();
+    let mounted = |volume: &str| plimsoll_manifests::mounted(&frozen.as_ref()?.plan, volume);
     let mut troubles = Vec::new();
     for uid in asked {
         let selector =
             ListParams::default().fields(&format!("involvedObject.uid={uid},type=Warning")).limit(20);
         match events.list(&selector).await {
-            Ok(found) => troubles.extend(latest_trouble(&found.items)),
+            Ok(found) => troubles.extend(latest_trouble(&found.items, mounted)),
             Err(error) => tracing::warn!(run = %observed.key, %error, "events of the pods not read"),
         }
     }
@@ -341,11 +343,12 @@ async fn read_events(context: &Context, observed: &mut Observed) {
     });
 }
 
-fn latest_trouble(events: &[Event]) -> Option<Trouble> {
+fn latest_trouble(events: &[Event], mounted: impl Fn(&str) -> Option<String>) -> Option<Trouble> {
     let told = |event: &Event| {
         event_trouble(
             event.reason.as_deref().unwrap_or_default(),
             event.message.as_deref().unwrap_or_default(),
+            &mounted,
         )
     };
     let by_time: BTreeMap<_, _> =
