@@ -191,7 +191,7 @@ spec:
         );
         let problems =
             read_with("t.yaml", &TEST.replace("smoke", "smok"), &changes("spec: {}\n")).unwrap_err();
-        assert!(problems[0].to_string().starts_with("t.yaml:9:22: spec.profile.preset"), "{}", problems[0]);
+        assert!(problems[0].to_string().starts_with("t.yaml:9:21: spec.profile.preset"), "{}", problems[0]);
     }
 
     #[test]
