@@ -62,7 +62,11 @@ fn a_result_comes_back_and_is_judged_the_same() {
     assert!(row["percentiles"]["p95"].as_u64().unwrap() > 20 * MS, "readable without our histograms");
     assert!(row["service"].is_null(), "equals the latency");
     let point = &json["series"][10];
-    assert_eq!((point["second"].as_u64(), point["users"].as_u64()), (Some(10), Some(11)), "10.5 users are 11");
+    assert_eq!(
+        (point["second"].as_u64(), point["users"].as_u64()),
+        (Some(10), Some(11)),
+        "10.5 users are 11"
+    );
     assert_eq!(point["asked"].as_u64(), Some(200));
 }
 
