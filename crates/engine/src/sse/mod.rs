@@ -42,10 +42,12 @@ pub(crate) async fn stream(
         Err(request) => return StreamEnd::refused(request),
     };
     let opening = Opening {
+        core,
         request: RequestId(step.http.request),
         ended: opened.request,
         at: opened.arrival.at,
         metric: step.metrics.session,
+        concluded: false,
     };
     let mut listener = Listener {
         core,
@@ -58,7 +60,7 @@ pub(crate) async fn stream(
     };
     let outcome = listen(&mut listener, lane, opened, cut_short).await;
     let end = listener.met.unwrap_or_else(|| core.clock.now());
-    conclude(core, opening, outcome, end, listener.ears.into_last())
+    conclude(opening, outcome, end, listener.ears.into_last())
 }
 
 /// What is known of a stream while it is read.

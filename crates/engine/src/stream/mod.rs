@@ -44,26 +44,42 @@ pub(crate) enum Outcome {
     Unfinished,
 }
 
-/// What is known of a session or stream while it is open. Given up unrecorded, it is unfinished and counts nowhere.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Opening {
+/// What is known of a session or stream while it is open. Given up before its end is known, it has timed out, as a poll has: whoever
+/// waited for something until the time to finish was over did not get it.
+#[derive(Debug)]
+pub(crate) struct Opening<'c> {
+    pub(crate) core: &'c Core,
     pub(crate) request: RequestId,
     pub(crate) ended: Ended,
     /// Nanoseconds since the start of the run; the session belongs to the window of this moment.
     pub(crate) at: u64,
     /// The trend of sessions.
     pub(crate) metric: u16,
+    /// Its end is known.
+    pub(crate) concluded: bool,
+}
+
+impl Drop for Opening<'_> {
+    fn drop(&mut self) {
+        if self.concluded {
+            return;
+        }
+        let cause = || "session: it was still waiting when the time to finish was over".to_owned();
+        self.core.observe(self.metric, self.at, Observation::TimedOut);
+        self.core.failed(self.request, self.at, ErrorClass::Timeout, Some(self.ended.status), cause);
+    }
 }
 
 /// Records the end of a session or stream at `now` and, unless it was good, its cause.
 pub(crate) fn conclude(
-    core: &Core,
-    opening: Opening,
+    mut opening: Opening<'_>,
     outcome: Outcome,
     now: u64,
     message: Option<Message>,
 ) -> StreamEnd {
-    let Opening { request, ended, at, metric } = opening;
+    opening.concluded = true;
+    let (core, request, ended, at, metric) =
+        (opening.core, opening.request, opening.ended, opening.at, opening.metric);
     let length = now.saturating_sub(at);
     let (how, observation, cause) = match outcome {
         Outcome::Unfinished => return StreamEnd { request: ended, failed: false, message },

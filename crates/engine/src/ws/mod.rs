@@ -41,13 +41,15 @@ pub(crate) async fn session(
         Err(request) => return StreamEnd::refused(request),
     };
     let opening = Opening {
+        core,
         request: RequestId(step.handshake.request),
         ended: request,
         at,
         metric: step.metrics.session,
+        concluded: false,
     };
     let ears = Ears::new(core, &step.metrics, at, needs.message);
     let mut session = Session::new(core, lane, step, socket, ears);
     let (outcome, at) = session.run().await;
-    conclude(core, opening, outcome, at, session.into_last())
+    conclude(opening, outcome, at, session.into_last())
 }

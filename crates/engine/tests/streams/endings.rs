@@ -157,8 +157,12 @@ fn what_is_awaited_gets_the_time_to_finish_and_then_goes_away() {
     let measured = run(waiting("message.type == 'debate_update'"));
     assert_eq!(measured.sessions(), (4, 0, 0), "{:?}", measured.snapshot.failures);
     server.reset_stats();
+    // What did not come in all that time is not left out of the sum.
     let measured = run(waiting("message.type == 'never'"));
-    assert_eq!(measured.sessions(), (0, 0, 0));
+    assert_eq!(measured.sessions(), (0, 0, 4));
+    let (class, status, example) = measured.failure();
+    assert_eq!((class, status), (ErrorClass::Timeout, Some(101)));
+    assert!(example.contains("still waiting when the time to finish was over"), "{example}");
     eventually(|| server.stats().ws.closes.get(&1001) == Some(&4));
 }
 
@@ -196,4 +200,30 @@ fn a_message_that_cannot_be_made_fails_the_session() {
     let (class, status, example) = measured.failure();
     assert_eq!((class, status), (ErrorClass::Protocol, Some(101)));
     assert!(example.contains("script[0] send: the message could not be made"), "{example}");
+}
+
+#[test]
+fn a_run_that_is_stopped_ends_what_stays_open_in_good_order() {
+    let _shared = among_others();
+    let server = testbed();
+    let open = |steps| {
+        server.reset_stats();
+        let begun = Instant::now();
+        let measured = during(plan(server.addr(), 10, None, steps), async |running| {
+            while server.stats().ws.open + server.stats().sse.open < 10 {
+                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            }
+            running.stop();
+        });
+        // The grace would be 10 s.
+        assert!(begun.elapsed().as_secs_f64() < 5.0, "{:?}", begun.elapsed());
+        assert_eq!((measured.sessions(), measured.counts().failed), ((0, 0, 0), 0));
+        assert!(measured.snapshot.failures.is_empty(), "{:?}", measured.snapshot.failures);
+    };
+    for item in [hold(40 * SECOND), WebSocketAction::Pause(constant(40 * SECOND))] {
+        open(vec![session(socket("/ws", vec![item]))]);
+        eventually(|| server.stats().ws.closes.get(&1000) == Some(&10));
+    }
+    open(vec![stream(events("/sse?events=0&every=10000"))]);
+    eventually(|| server.stats().sse.open == 0);
 }
