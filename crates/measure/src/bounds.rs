@@ -12,9 +12,19 @@ pub(crate) struct Bounds {
     /// One per objective.
     rules: Vec<Rule>,
     /// One per (request, window), by request, then window: the objectives in whose scope it is.
-    cells: Vec<Box<[usize]>>,
+    cells: Vec<Scope>,
     /// The same for each (metric, window).
     metrics: Vec<Box<[usize]>>,
+}
+
+/// The objectives of requests of one cell.
+#[derive(Debug)]
+struct Scope {
+    all: Box<[usize]>,
+    /// Of them, those that ask nothing but the latency of a request that succeeded: it is bad if over so many nanoseconds.
+    latency: Box<[(usize, u64)]>,
+    /// Of them, those that ask its status.
+    status: Box<[usize]>,
 }
 
 #[derive(Debug)]
@@ -35,27 +45,46 @@ enum Rule {
 
 impl Bounds {
     pub(crate) fn new(layout: &Layout) -> Self {
-        let rules = layout.objectives.iter().map(|objective| Rule::new(&objective.bad)).collect();
+        let rules: Vec<Rule> = layout.objectives.iter().map(|objective| Rule::new(&objective.bad)).collect();
         let ids = |n: usize| (0..n).filter_map(|id| u16::try_from(id).ok());
         let cells = ids(layout.requests.len()).flat_map(|request| {
             ids(layout.windows.len())
                 .map(move |window| of_request(layout, RequestId(request), WindowId(window)))
         });
+        let cells = cells.map(|objectives| Scope::new(objectives, &rules)).collect();
         let metrics = ids(layout.metrics.len()).flat_map(|metric| {
             ids(layout.windows.len()).map(move |window| of_metric(layout, MetricId(metric), WindowId(window)))
         });
-        Self { cells: cells.collect(), metrics: metrics.collect(), rules }
+        Self { cells, metrics: metrics.collect(), rules }
     }
 
-    /// Each objective that a sample of this cell counts for, and whether the sample is bad.
+    /// Counts a sample of this cell that succeeded.
     #[inline]
-    pub(crate) fn judge<'a>(
-        &'a self,
-        cell: usize,
-        sample: &'a Sample,
-    ) -> impl Iterator<Item = (usize, bool)> + 'a {
-        let objectives = self.cells.get(cell).map_or(&[][..], |objectives| objectives);
-        objectives.iter().filter_map(|at| Some((*at, self.rules.get(*at)?.is_bad(sample)?)))
+    pub(crate) fn succeeded(&self, cell: usize, sample: &Sample, status: u16, counts: &mut [ObjectiveCount]) {
+        let Some(scope) = self.cells.get(cell) else { return };
+        for (objective, nanos) in &scope.latency {
+            if let Some(count) = counts.get_mut(*objective) {
+                count.count(sample.latency > *nanos);
+            }
+        }
+        for objective in &scope.status {
+            if let (Some(Rule::Status { ranges }), Some(count)) =
+                (self.rules.get(*objective), counts.get_mut(*objective))
+            {
+                count.count(lies_in(status, ranges));
+            }
+        }
+    }
+
+    /// Counts any other sample of this cell.
+    pub(crate) fn failed(&self, cell: usize, sample: &Sample, counts: &mut [ObjectiveCount]) {
+        let Some(scope) = self.cells.get(cell) else { return };
+        for objective in &scope.all {
+            let bad = self.rules.get(*objective).and_then(|rule| rule.is_bad(sample));
+            if let (Some(bad), Some(count)) = (bad, counts.get_mut(*objective)) {
+                count.count(bad);
+            }
+        }
     }
 
     /// Each objective that an observation in this (metric, window) counts for, and whether it is bad.
@@ -92,6 +121,24 @@ fn matching(layout: &Layout, window: WindowId, applies: impl Fn(&Objective) -> b
     objectives.filter(|(_, o)| in_window(o) && applies(o)).map(|(at, _)| at).collect()
 }
 
+impl Scope {
+    fn new(all: Box<[usize]>, rules: &[Rule]) -> Self {
+        let rule = |at: &usize| rules.get(*at);
+        // What never is bad of a request that succeeded is counted all the same.
+        let latency = |at: &usize| match rule(at) {
+            Some(Rule::Slower { nanos, .. }) => Some((*at, *nanos)),
+            Some(Rule::Failed { .. }) => Some((*at, u64::MAX)),
+            _ => None,
+        };
+        let by_status = |at: &usize| matches!(rule(at), Some(Rule::Status { .. }));
+        Self {
+            latency: all.iter().filter_map(latency).collect(),
+            status: all.iter().copied().filter(by_status).collect(),
+            all,
+        }
+    }
+}
+
 impl Rule {
     fn new(bad: &Bad) -> Self {
         match bad {
@@ -107,17 +154,14 @@ impl Rule {
         }
     }
 
-    /// Nothing if the sample is out of scope.
-    #[inline]
+    /// Nothing if the sample, which did not succeed, is out of scope.
     fn is_bad(&self, sample: &Sample) -> Option<bool> {
         let (status, error) = (sample.end.status(), sample.end.error());
         match self {
-            Self::Slower { succeeded_only: true, .. } if error.is_some() => None,
+            Self::Slower { succeeded_only: true, .. } => None,
             Self::Slower { nanos, .. } => Some(status.is_none() || sample.latency > *nanos),
             Self::Failed { classes } => Some(error.is_some_and(|class| classes & bit(class) != 0)),
-            Self::Status { ranges } => Some(
-                status.is_some_and(|status| ranges.iter().any(|(from, to)| (*from..=*to).contains(&status))),
-            ),
+            Self::Status { ranges } => Some(status.is_some_and(|status| lies_in(status, ranges))),
             Self::NotGood => None,
         }
     }
@@ -133,6 +177,10 @@ impl Rule {
             (Self::Slower { .. }, _) => None,
         }
     }
+}
+
+fn lies_in(status: u16, ranges: &[(u16, u16)]) -> bool {
+    ranges.iter().any(|(from, to)| (*from..=*to).contains(&status))
 }
 
 fn bit(class: ErrorClass) -> u8 {

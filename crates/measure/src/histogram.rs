@@ -50,20 +50,28 @@ impl Histogram {
     /// Counts one duration. Allocates only when it falls far from all before it.
     #[inline]
     pub fn record(&mut self, nanos: u64) {
-        self.record_in(bucket_of(nanos), nanos);
+        self.record_in(bucket_of(nanos) >> self.shift, nanos);
     }
 
-    /// Counts one duration whose scale-8 bucket is known.
+    /// Counts one duration whose bucket at this scale is known.
     #[inline]
-    pub(crate) fn record_in(&mut self, bucket: i32, nanos: u64) {
+    pub(crate) fn record_in(&mut self, index: i32, nanos: u64) {
         self.count += 1;
         self.sum += u128::from(nanos);
-        self.min = self.min.min(nanos);
-        self.max = self.max.max(nanos);
+        // Branches that are nearly never taken cost less than two stores.
+        if nanos < self.min {
+            self.min = nanos;
+        }
+        if nanos > self.max {
+            self.max = nanos;
+        }
         if nanos == 0 {
             self.zero += 1;
+        } else if let Some(counter) = self.counters.get_mut(index.wrapping_sub(self.first) as usize) {
+            *counter += 1;
         } else {
-            self.add(bucket >> self.shift, 1);
+            self.widen(index);
+            self.add(index, 1);
         }
     }
 

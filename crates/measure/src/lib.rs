@@ -19,6 +19,7 @@ mod seconds;
 mod series;
 mod snapshot;
 mod tally;
+mod windows;
 
 pub use failures::{EXAMPLE_CHARS, FAILURE_GROUPS, shorten};
 pub use histogram::{Histogram, SCALE};

@@ -1,31 +1,33 @@
 //! One core's recorder: samples in, snapshot deltas out.
 //!
 //! What is counted per (request, window) is in `tally.rs`, per second in `seconds.rs`, against objectives in `bounds.rs`; metrics
-//! are in `meter.rs`, causes of failures in `failures.rs`.
+//! are in `meter.rs`, causes of failures in `failures.rs`, windows in `windows.rs`.
 
 use std::sync::Arc;
 
 use crate::bounds::Bounds;
 use crate::buckets::bucket_of;
 use crate::failures::Failures;
+use crate::merge::merge_objectives;
 use crate::meter::Meter;
 use crate::seconds::Seconds;
 use crate::tally::Tally;
+use crate::windows::{Place, Windows};
 use crate::{
-    Cell, End, ErrorClass, Health, Layout, MetricId, ObjectiveCount, Observation, RequestId, Sample,
-    Snapshot, WindowId,
+    Cell, End, ErrorClass, Health, Layout, MetricId, Observation, RequestId, Sample, Snapshot, WindowId,
 };
 
 /// Counts samples of one thread; not shared. Once every request name, window and latency range was seen, recording allocates nothing.
 #[derive(Debug)]
 pub struct Recorder {
-    layout: Arc<Layout>,
+    windows: Windows,
+    /// Number of windows.
+    width: usize,
     /// By request, then window.
     tallies: Vec<Tally>,
     /// Indices of the tallies that saw something since the last take.
     touched: Vec<usize>,
     bounds: Bounds,
-    objectives: Vec<ObjectiveCount>,
     seconds: Seconds,
     meter: Meter,
     failures: Failures,
@@ -41,55 +43,69 @@ impl Recorder {
             tallies: (0..cells).map(|_| Tally::default()).collect(),
             touched: Vec::with_capacity(cells),
             bounds: Bounds::new(&layout),
-            objectives: vec![ObjectiveCount::default(); layout.objectives.len()],
             seconds: Seconds::new(layout.objectives.len()),
             meter: Meter::new(&layout),
             failures: Failures::new(layout.requests.len()),
             health: Health::default(),
-            layout,
+            width: layout.windows.len(),
+            windows: Windows::new(layout),
         }
     }
 
     /// Counts one request. A request, or a window of hooks, that the layout does not have cannot come from its plan and is left out.
     pub fn record(&mut self, sample: &Sample) {
-        let Some(window) = self.window(sample.intended, sample.hook) else { return };
-        let (windows, at) = (self.layout.windows.len(), usize::from(window.0));
-        let cell = usize::from(sample.request.0) * windows + at;
-        let Some(tally) = self.tallies.get_mut(cell).filter(|_| at < windows) else { return };
-        if tally.is_untouched() {
+        let Some(place) = self.place(sample.intended, sample.hook) else { return };
+        let cell = usize::from(sample.request.0) * self.width + usize::from(place.window.0);
+        let Some(tally) = self.tallies.get_mut(cell) else { return };
+        if !tally.touched {
+            tally.touched = true;
             self.touched.push(cell);
         }
         let bucket = bucket_of(sample.latency);
-        tally.record(sample, bucket);
-        if sample.hook {
-            return;
+        match sample.end {
+            End::Complete { status, error: None } => {
+                tally.succeeded(sample, status, bucket);
+                if sample.hook {
+                    return;
+                }
+                let second = self.seconds.at(sample.intended);
+                second.succeeded(sample, bucket);
+                self.bounds.succeeded(cell, sample, status, &mut second.objectives);
+            }
+            _ => {
+                tally.failed(sample, bucket);
+                if sample.hook {
+                    return;
+                }
+                let second = self.seconds.at(sample.intended);
+                second.failed(sample, bucket);
+                self.bounds.failed(cell, sample, &mut second.objectives);
+            }
         }
-        let second = self.seconds.at(sample.intended);
-        second.record(sample, bucket);
-        for (objective, bad) in self.bounds.judge(cell, sample) {
-            second.objectives[objective].count(bad);
-            self.objectives[objective].count(bad);
-        }
-        if sample.scheduled && self.layout.is_judged(window) {
+        if sample.scheduled && place.judged {
             self.deliver(sample);
         }
     }
 
     /// The window of a moment, or that of the hooks.
     #[inline]
-    fn window(&self, at: u64, hook: bool) -> Option<WindowId> {
-        if hook { self.layout.hooks } else { Some(self.layout.window_at(at)) }
+    fn place(&mut self, at: u64, hook: bool) -> Option<Place> {
+        if hook { self.windows.hooks() } else { self.windows.at(at) }
+    }
+
+    #[inline]
+    fn is_judged(&mut self, at: u64) -> bool {
+        self.windows.at(at).is_some_and(|place| place.judged)
     }
 
     /// Counts an observation of a metric at a moment, nanoseconds since the start of the run; `hook` if setup, teardown or timeline
     /// made it. A metric that the layout does not have is left out.
     pub fn observe(&mut self, metric: MetricId, at: u64, hook: bool, what: Observation) {
-        let Some(window) = self.window(at, hook) else { return };
-        let Some(cell) = self.meter.observe(metric, window, what) else { return };
+        let Some(place) = self.place(at, hook) else { return };
+        let Some(cell) = self.meter.observe(metric, place.window, what) else { return };
         // The window of hooks is not judged: no objective counts it.
         for (objective, bad) in self.bounds.judge_metric(cell, what) {
             self.seconds.at(at).objectives[objective].count(bad);
-            self.objectives[objective].count(bad);
         }
     }
 
@@ -124,23 +140,24 @@ impl Recorder {
 
     /// Counts a request that was due (`scheduled`: it begins an arrival of the open model) or begun at a moment, for the series; a
     /// scheduled one for delivery, too. Requests of hooks are not asked for.
+    #[inline]
     pub fn asked(&mut self, intended: u64, scheduled: bool) {
         self.seconds.at(intended).asked += 1;
-        if scheduled && self.layout.is_judged(self.layout.window_at(intended)) {
+        if scheduled && self.is_judged(intended) {
             self.health.due += 1;
         }
     }
 
     /// Counts an arrival as delivered that was begun and made no request, since its steps were left out.
     pub fn served(&mut self, intended: u64) {
-        if self.layout.is_judged(self.layout.window_at(intended)) {
+        if self.is_judged(intended) {
             self.health.delivered += 1;
         }
     }
 
     /// Counts how late a closed-model wait ended, nanoseconds.
     pub fn wait_ended(&mut self, intended: u64, late: u64) {
-        if self.layout.is_judged(self.layout.window_at(intended)) {
+        if self.is_judged(intended) {
             self.health.waits.record(late);
         }
     }
@@ -154,19 +171,23 @@ impl Recorder {
     #[must_use]
     pub fn take(&mut self) -> Snapshot {
         self.touched.sort_unstable();
-        let windows = self.layout.windows.len();
+        let width = self.width;
         let cells = self.touched.drain(..).filter_map(|at| {
-            let (request, window) = (u16::try_from(at / windows).ok()?, u16::try_from(at % windows).ok()?);
+            let (request, window) = (u16::try_from(at / width).ok()?, u16::try_from(at % width).ok()?);
             Some(self.tallies[at].take(RequestId(request), WindowId(window)))
         });
         let cells: Vec<Cell> = cells.collect();
         let health = self.take_health();
+        let series = self.seconds.take();
+        // Objectives are counted once, in their second.
+        let mut objectives = Vec::new();
+        series.iter().for_each(|second| merge_objectives(&mut objectives, &second.objectives));
         Snapshot {
             cells,
             metrics: self.meter.take(),
             failures: self.failures.take(),
-            objectives: crate::bounds::take(&mut self.objectives),
-            series: self.seconds.take(),
+            objectives,
+            series,
             health,
         }
     }

@@ -1,7 +1,7 @@
 //! The per-second series while it grows. A request belongs to the second of its intended start, which may be long past when it ends, so
 //! several seconds are open at once. Filled by `recorder.rs`; folded and merged by `series.rs`.
 
-use crate::{Histogram, ObjectiveCount, Sample, Second};
+use crate::{Histogram, ObjectiveCount, SCALE, Sample, Second};
 
 /// Nanoseconds of a second.
 const SECOND: u64 = 1_000_000_000;
@@ -9,14 +9,19 @@ const SECOND: u64 = 1_000_000_000;
 /// Scale of the series' histograms.
 const COARSE: i32 = 3;
 
+/// From a bucket at scale 8 to one of the series.
+const COARSER: i32 = SCALE - COARSE;
+
 /// The seconds that saw something since the last take.
 #[derive(Debug)]
 pub(crate) struct Seconds {
     /// In use: the first `open` of these; the others are kept for reuse.
     slots: Vec<Slot>,
     open: usize,
-    /// Where the last one was found.
+    /// Where the last one was found, when it begins and how long it is; 0 while none is open.
     last: usize,
+    from: u64,
+    length: u64,
     objectives: usize,
 }
 
@@ -25,29 +30,30 @@ pub(crate) struct Seconds {
 pub(crate) struct Slot {
     second: u32,
     pub(crate) asked: u64,
-    sent: u64,
     failed: u64,
-    complete: u64,
     incomplete: u64,
+    not_sent: u64,
     pub(crate) objectives: Vec<ObjectiveCount>,
     latency: Histogram,
 }
 
 impl Seconds {
     pub(crate) fn new(objectives: usize) -> Self {
-        Self { slots: vec![Slot::new(objectives)], open: 0, last: 0, objectives }
+        Self { slots: vec![Slot::new(objectives)], open: 0, last: 0, from: 0, length: 0, objectives }
     }
 
     /// The slot of a moment, opened if need be.
     #[inline]
     pub(crate) fn at(&mut self, nanos: u64) -> &mut Slot {
-        let second = u32::try_from(nanos / SECOND).unwrap_or(u32::MAX);
-        if self.last >= self.open || self.slots[self.last].second != second {
+        if nanos.wrapping_sub(self.from) >= self.length {
+            let second = u32::try_from(nanos / SECOND).unwrap_or(u32::MAX);
             self.last = self.find(second);
+            (self.from, self.length) = (u64::from(second) * SECOND, SECOND);
         }
         &mut self.slots[self.last]
     }
 
+    #[cold]
     fn find(&mut self, second: u32) -> usize {
         // The latest seconds are the likely ones.
         if let Some(at) = self.slots[..self.open].iter().rposition(|slot| slot.second == second) {
@@ -65,7 +71,7 @@ impl Seconds {
     pub(crate) fn take(&mut self) -> Vec<Second> {
         let mut series: Vec<Second> = self.slots[..self.open].iter_mut().map(Slot::take).collect();
         series.sort_unstable_by_key(|second| second.second);
-        self.open = 0;
+        (self.open, self.length) = (0, 0);
         series
     }
 }
@@ -75,23 +81,26 @@ impl Slot {
         Self {
             second: 0,
             asked: 0,
-            sent: 0,
             failed: 0,
-            complete: 0,
             incomplete: 0,
+            not_sent: 0,
             objectives: vec![ObjectiveCount::default(); objectives],
             latency: Histogram::at_scale(COARSE),
         }
     }
 
-    /// Counts a sample whose latency falls into this scale-8 bucket; its objectives are counted by the caller.
+    /// Counts a sample that succeeded, whose latency falls into this scale-8 bucket; objectives are counted by the caller.
     #[inline]
-    pub(crate) fn record(&mut self, sample: &Sample, bucket: i32) {
-        self.sent += u64::from(sample.end.was_sent());
-        self.failed += u64::from(sample.end.error().is_some());
+    pub(crate) fn succeeded(&mut self, sample: &Sample, bucket: i32) {
+        self.latency.record_in(bucket >> COARSER, sample.latency);
+    }
+
+    /// Counts any other sample.
+    pub(crate) fn failed(&mut self, sample: &Sample, bucket: i32) {
+        self.failed += 1;
+        self.not_sent += u64::from(!sample.end.was_sent());
         if sample.end.status().is_some() {
-            self.complete += 1;
-            self.latency.record_in(bucket, sample.latency);
+            self.latency.record_in(bucket >> COARSER, sample.latency);
         } else {
             self.incomplete += 1;
         }
@@ -99,15 +108,17 @@ impl Slot {
 
     fn take(&mut self) -> Second {
         let take = std::mem::take::<u64>;
+        let latency = self.latency.take();
+        let (complete, incomplete) = (latency.count(), take(&mut self.incomplete));
         Second {
             second: self.second,
             asked: take(&mut self.asked),
-            sent: take(&mut self.sent),
+            sent: complete + incomplete - take(&mut self.not_sent),
             failed: take(&mut self.failed),
             objectives: crate::bounds::take(&mut self.objectives),
-            latency: self.latency.take(),
-            complete: take(&mut self.complete),
-            incomplete: take(&mut self.incomplete),
+            latency,
+            complete,
+            incomplete,
         }
     }
 }

@@ -1,16 +1,27 @@
 //! Counts of one (request, window) while they grow: flat arrays that `take` turns into a [`Cell`]. Filled by `recorder.rs`.
+//!
+//! What follows from other counts is not counted beside them but worked out in `take`: a request that succeeds, as most do, touches
+//! its status and three histograms.
 
-use crate::{Cell, Counts, End, ErrorClass, Histogram, RequestId, Sample, WindowId};
+use crate::buckets::bucket_of;
+use crate::{Cell, Counts, End, ErrorClass, Histogram, RequestId, Sample, Split, WindowId};
 
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
-    /// Without `classes` and `statuses`, which are counted below.
-    counts: Counts,
+    /// It saw something since the last take.
+    pub(crate) touched: bool,
+    received: u64,
+    retries: u64,
+    not_sent: u64,
+    incomplete: u64,
+    unfinished: u64,
+    unsent: u64,
     classes: [u64; ErrorClass::ALL.len()],
-    /// Few different ones occur; the most frequent ones move to the front.
+    /// Complete responses. Few different ones occur; the most frequent ones move to the front.
     statuses: Vec<(u16, u64)>,
-    latency: Histogram,
+    /// Latencies of complete responses, apart for those that succeeded and the others.
     succeeded: Histogram,
+    refused: Histogram,
     service: Histogram,
     dns: Histogram,
     connect: Histogram,
@@ -19,47 +30,46 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    pub(crate) fn is_untouched(&self) -> bool {
-        self.counts.complete + self.counts.incomplete == 0
+    /// Counts a sample that succeeded, whose latency falls into this bucket.
+    #[inline]
+    pub(crate) fn succeeded(&mut self, sample: &Sample, status: u16, bucket: i32) {
+        self.succeeded.record_in(bucket, sample.latency);
+        self.complete(sample, status, bucket);
+        self.common(sample);
     }
 
-    /// Counts a sample whose latency falls into this scale-8 bucket.
-    #[inline]
-    pub(crate) fn record(&mut self, sample: &Sample, bucket: i32) {
-        let error = sample.end.error();
-        if let Some(class) = error {
-            self.counts.failed += 1;
+    /// Counts any other sample.
+    pub(crate) fn failed(&mut self, sample: &Sample, bucket: i32) {
+        if let Some(class) = sample.end.error() {
             self.classes[class as usize] += 1;
         }
-        if sample.end.was_sent() {
-            self.counts.sent += 1;
-        } else {
-            self.counts.not_sent += 1;
-        }
-        self.counts.received += sample.received;
-        self.counts.retries += u64::from(sample.retry);
+        self.not_sent += u64::from(!sample.end.was_sent());
         match sample.end.status() {
-            Some(status) => self.complete(sample, bucket, status, error.is_none()),
-            None => self.incomplete(sample.end),
-        }
-        let phase = |histogram: &mut Histogram, nanos| {
-            if nanos > 0 {
-                histogram.record(nanos);
+            Some(status) => {
+                self.refused.record_in(bucket, sample.latency);
+                self.complete(sample, status, bucket);
             }
-        };
-        phase(&mut self.dns, sample.split.dns);
-        phase(&mut self.connect, sample.split.connect);
-        phase(&mut self.tls, sample.split.tls);
-        phase(&mut self.first_byte, sample.split.first_byte);
+            None => {
+                self.incomplete += 1;
+                self.unfinished += u64::from(sample.end == End::Unfinished);
+                self.unsent += u64::from(sample.end == End::Unsent);
+            }
+        }
+        self.common(sample);
     }
 
-    fn complete(&mut self, sample: &Sample, bucket: i32, status: u16, succeeded: bool) {
-        self.counts.complete += 1;
-        self.latency.record_in(bucket, sample.latency);
-        if succeeded {
-            self.succeeded.record_in(bucket, sample.latency);
+    #[inline]
+    fn complete(&mut self, sample: &Sample, status: u16, bucket: i32) {
+        // In the closed model a request on an open connection is sent as it begins.
+        let same = sample.service == sample.latency;
+        self.service.record_in(if same { bucket } else { bucket_of(sample.service) }, sample.service);
+        match self.statuses.first_mut() {
+            Some((first, n)) if *first == status => *n += 1,
+            _ => self.count_status(status),
         }
-        self.service.record(sample.service);
+    }
+
+    fn count_status(&mut self, status: u16) {
         match self.statuses.iter().position(|(known, _)| *known == status) {
             Some(at) => {
                 self.statuses[at].1 += 1;
@@ -71,28 +81,67 @@ impl Tally {
         }
     }
 
-    fn incomplete(&mut self, end: End) {
-        self.counts.incomplete += 1;
-        self.counts.unfinished += u64::from(end == End::Unfinished);
-        self.counts.unsent += u64::from(end == End::Unsent);
+    #[inline]
+    fn common(&mut self, sample: &Sample) {
+        self.received += sample.received;
+        self.retries += u64::from(sample.retry);
+        let Split { dns, connect, tls, first_byte } = sample.split;
+        if first_byte > 0 {
+            self.first_byte.record_in(bucket_of(first_byte), first_byte);
+        }
+        if dns | connect | tls != 0 {
+            self.opened([dns, connect, tls]);
+        }
+    }
+
+    /// Counts what opening a connection took.
+    #[cold]
+    fn opened(&mut self, phases: [u64; 3]) {
+        for (histogram, nanos) in [&mut self.dns, &mut self.connect, &mut self.tls].into_iter().zip(phases) {
+            if nanos > 0 {
+                histogram.record(nanos);
+            }
+        }
     }
 
     pub(crate) fn take(&mut self, request: RequestId, window: WindowId) -> Cell {
-        let mut counts = std::mem::take(&mut self.counts);
-        let classes = ErrorClass::ALL.into_iter().zip(std::mem::take(&mut self.classes));
-        counts.classes = classes.filter(|(_, n)| *n > 0).collect();
-        counts.statuses = self.statuses.drain(..).collect();
+        let counts = self.take_counts();
+        let succeeded = self.succeeded.take();
+        let mut latency = succeeded.clone();
+        latency.merge(&self.refused.take());
+        self.touched = false;
         Cell {
             request,
             window,
             counts,
-            latency: self.latency.take(),
-            succeeded: self.succeeded.take(),
+            latency,
+            succeeded,
             service: self.service.take(),
             dns: self.dns.take(),
             connect: self.connect.take(),
             tls: self.tls.take(),
             first_byte: self.first_byte.take(),
         }
+    }
+
+    fn take_counts(&mut self) -> Counts {
+        let take = std::mem::take::<u64>;
+        let classes = ErrorClass::ALL.into_iter().zip(std::mem::take(&mut self.classes));
+        let complete = self.statuses.iter().map(|(_, n)| n).sum();
+        let (incomplete, not_sent) = (take(&mut self.incomplete), take(&mut self.not_sent));
+        let counts = Counts {
+            sent: complete + incomplete - not_sent,
+            not_sent,
+            complete,
+            incomplete,
+            unfinished: take(&mut self.unfinished),
+            unsent: take(&mut self.unsent),
+            failed: 0,
+            classes: classes.filter(|(_, n)| *n > 0).collect(),
+            statuses: self.statuses.drain(..).collect(),
+            received: take(&mut self.received),
+            retries: take(&mut self.retries),
+        };
+        Counts { failed: counts.classes.values().sum(), ..counts }
     }
 }
