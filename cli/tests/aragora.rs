@@ -8,16 +8,20 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use plimsoll_api::v1alpha1::LoadTest;
-use plimsoll_api::{Object, crds, read};
+use plimsoll_api::{Object, References, crds, lower, read};
+use plimsoll_plan::RunId;
 use plimsoll_testbed::{Config, Route, Testbed};
 use serde_json::Value;
 
+#[path = "support/counts.rs"]
+mod counts;
 #[path = "support/shorten.rs"]
 mod shorten;
 mod support;
 
+use counts::compare;
 use shorten::shorten;
-use support::{json, plimsoll, text};
+use support::{plimsoll, text};
 
 /// Flags of the suite's own tools, which the page mentions.
 const FLAGS_OF_THE_SUITE: [&str; 2] = ["--vus", "--strict"];
@@ -268,45 +272,47 @@ fn load_test(name: &str, manifest: &str) -> LoadTest {
     tests.next().unwrap()
 }
 
-/// How often a run calls the stand-in's own controls, which it does not count.
-fn control_calls(test: &LoadTest) -> u64 {
-    let spec = serde_json::to_value(&test.spec).unwrap();
-    let hooks = ["setup", "timeline", "teardown"].iter().filter_map(|part| spec[part].as_array());
-    let calls = hooks
-        .flatten()
-        .filter(|step| step["http"]["path"].as_str().is_some_and(|path| path.starts_with("/__")));
-    u64::try_from(calls.count()).unwrap()
-}
+/// What the manifests of `examples` refer to beside themselves.
+const BESIDE: &str = "\
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: load-users}
+data:
+  users.csv: |
+    email,basket
+    ada@load.test,1
+    alan@load.test,2
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: load-user}
+stringData: {password: secret}
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: aragora}
+stringData: {token: static}
+";
 
 /// Runs a manifest, shortened, against a stand-in of its own; what is wrong with the outcome.
-fn run(name: &str, manifest: &str) -> Result<(), String> {
-    let test = load_test(name, manifest);
-    // The tutorials' path is not one of the service's.
-    let config = Config { routes: vec![Route::at("/api/custom")], ..Config::aragora() };
+fn run(name: &str, manifest: &str, config: Config) -> Result<(), String> {
+    let short = shorten(&load_test(name, manifest));
+    let plan = lower(&load_test(name, &short), None, &References::default(), RunId::default(), 1)
+        .map_err(|errors| format!("{name}: {errors:?}"))?
+        .plan;
     let testbed = Testbed::start(config).unwrap();
-    let secret = std::env::temp_dir().join(format!("plimsoll-token-{}-{name}", std::process::id()));
-    fs::write(&secret, "static").unwrap();
-    let token = format!("aragora/token=file:{}", secret.display());
-    let arguments = ["run", "-", "-q", "-o", "json", "--target", &testbed.url(), "--secret", &token];
-    let output = plimsoll(&arguments, &shorten(&test));
-    fs::remove_file(&secret).unwrap();
-    if output.stdout.is_empty() {
-        return Err(format!("{name}: {}", text(&output.stderr)));
-    }
-    let status = &json(&output)["status"];
-    let told = || format!("{name}: {}: {}\n{:#}", status["verdict"], status["message"], status["slos"]);
+    let file = std::env::temp_dir().join(format!("plimsoll-{}-{name}.json", std::process::id()));
+    let arguments = ["run", "-", "-q", "--target", &testbed.url(), "--result", file.to_str().unwrap()];
+    let output = plimsoll(&arguments, &[&short, BESIDE].concat());
+    let result = fs::read(&file);
+    drop(fs::remove_file(&file));
+    let told = || format!("{name}: {}{}", text(&output.stdout), text(&output.stderr));
     if output.status.code() != Some(0) {
         return Err(told());
     }
-    let total = &status["summary"]["total"];
-    let (sent, received) = (total["sent"].as_u64().unwrap(), testbed.stats().received());
-    if total["exact"] != true || sent != received + control_calls(&test) {
-        return Err(format!(
-            "{name}: sent {sent}, received {received}\n{total:#}\n{:#?}",
-            testbed.stats().endpoints
-        ));
-    }
-    Ok(())
+    let result: Value = serde_json::from_slice(&result.map_err(|_| told())?).unwrap();
+    compare(&plan, &result, &testbed.stats()).map_err(|wrong| format!("{name}: {wrong}"))
 }
 
 #[test]
@@ -318,7 +324,20 @@ fn every_manifest_runs_and_the_target_counts_the_same_requests() {
     let wrong: Vec<String> = manifests
         .iter()
         .filter(|(name, _)| name.contains(&wanted))
-        .filter_map(|(name, manifest)| run(name, manifest).err())
+        .filter_map(|(name, manifest)| {
+            // The tutorials' path is not one of the service's.
+            let config = Config { routes: vec![Route::at("/api/custom")], ..Config::aragora() };
+            run(name, manifest, config).err()
+        })
         .collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_manifests_that_show_the_language_run_likewise() {
+    let manifests = manifests("");
+    let shown = ["00-syntax-full.yaml", "05-checkout-flow.yaml", "06-aragora-debate-user.yaml"];
+    let wrong: Vec<String> =
+        shown.iter().filter_map(|name| run(name, &manifests[*name], Config::default()).err()).collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

@@ -71,7 +71,7 @@ fn times(value: &mut Value) {
             for (name, value) in fields {
                 match (name.as_str(), value) {
                     ("wait" | "pause", Value::Object(lengths)) => {
-                        lengths.values_mut().for_each(|length| divide(length, 20))
+                        lengths.values_mut().for_each(|length| divide(length, 20));
                     }
                     ("every", length @ Value::String(_)) => at_most(length, 100),
                     ("for", length @ Value::String(_)) => at_most(length, 300),
@@ -86,10 +86,10 @@ fn times(value: &mut Value) {
 
 /// What depends on the machine: five times as slow, a fifth as much.
 fn bounds(slo: &mut Map<String, Value>) {
-    if let Some(bound) = slo.get_mut("latency").and_then(|latency| latency.get_mut("atMost")) {
-        if bound.as_str().is_some_and(|text| !text.ends_with('%')) {
-            *bound = json!(GoDuration::from_millis(millis(bound) * 5).to_string());
-        }
+    if let Some(bound) = slo.get_mut("latency").and_then(|latency| latency.get_mut("atMost"))
+        && bound.as_str().is_some_and(|text| !text.ends_with('%'))
+    {
+        *bound = json!(GoDuration::from_millis(millis(bound) * 5).to_string());
     }
     if let Some(within) = slo.get_mut("errorRate").and_then(|rate| rate.get_mut("within")) {
         at_most(within, 1_000);
