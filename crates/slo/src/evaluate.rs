@@ -1,11 +1,17 @@
 //! Judges one SLO on the evidence, by its kind. Called by `judge.rs` at the end and by `live.rs` every second.
 
+use crate::doubt::doubted;
 use crate::rates::Limits;
 use crate::scope::{Evidence, Finding};
 use crate::{Kind, Slo, Stat, drift, latency, metrics, query, rates, recovery};
 
 /// What one SLO comes to.
 pub(crate) fn evaluate(slo: &Slo, evidence: &Evidence) -> Finding {
+    doubted(slo, evidence, counted(slo, evidence))
+}
+
+/// What one SLO comes to by what was counted.
+fn counted(slo: &Slo, evidence: &Evidence) -> Finding {
     let at_most = |limit: u64| Limits { at_most: Some(limit), at_least: None };
     match &slo.kind {
         Kind::Latency { stat: Stat::Percentile(q), at_most, succeeded_only } => {

@@ -2,6 +2,7 @@
 //!
 //! The operator and `plimsoll run` call the same functions: [`judge`] at the end, and [`live`] every second on the counts so far.
 
+mod doubt;
 mod drift;
 mod evaluate;
 mod judge;

@@ -1,6 +1,6 @@
 //! What the counts say within the scope of one SLO. Read by the kinds: `latency.rs`, `rates.rs`, `metrics.rs`, `recovery.rs`, `drift.rs`, `query.rs`.
 
-use plimsoll_measure::{Counts, Histogram, Layout, Metric, Snapshot};
+use plimsoll_measure::{Counts, Histogram, Layout, Metric, MetricId, MetricKind, Snapshot};
 
 use crate::text;
 use crate::{Facts, Kind, Outcome, Reason, Slo, SloResult, Stat, Tally, Validity};
@@ -31,6 +31,21 @@ impl Evidence<'_> {
     /// The metric of an SLO, if it has one in place of requests.
     pub(crate) fn metric(&self, slo: &Slo) -> Option<&Metric> {
         self.layout.metric(slo.metric?)
+    }
+
+    /// Values of an SLO's metric that could not be computed: its expression failed, which is counted in a fault of its name.
+    pub(crate) fn uncomputed(&self, slo: &Slo) -> u64 {
+        let Some(of) =
+            self.metric(slo).filter(|metric| !matches!(metric.kind, MetricKind::Check | MetricKind::Fault))
+        else {
+            return 0;
+        };
+        let name = format!("metric {}", of.name);
+        let is_fault = |metric: &Metric| metric.kind == MetricKind::Fault && metric.name == name;
+        let faults = self.layout.metrics.iter().zip(0..).filter(|(metric, _)| is_fault(metric));
+        faults
+            .map(|(_, id)| self.merged.metric(self.layout, MetricId(id), slo.window))
+            .fold(0, |sum, total| sum + total.count - total.good)
     }
 
     /// What the samples of an SLO are.

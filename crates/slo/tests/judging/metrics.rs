@@ -114,6 +114,42 @@ fn rates_of_a_rate() {
 }
 
 #[test]
+fn values_that_could_not_be_computed_prove_nothing() {
+    let judged = |metric, fault, kind, good: (usize, Observation), bad: (usize, Observation), missing| {
+        let all =
+            [seen(good.0, metric, good.1), seen(bad.0, metric, bad.1), seen(missing, fault, Good(false))];
+        result_of(on(metric, "it", kind), &all.concat())
+    };
+    let rate = |at_least, at_most, yes, no, missing| {
+        let kind = Kind::MetricRate { at_least, at_most };
+        judged(HITS, HITS_FAULT, kind, (yes, Good(true)), (no, Good(false)), missing).outcome
+    };
+    let (most, least) = (Some(5 * PERCENT), Some(80 * PERCENT));
+    assert_eq!(rate(least, None, 80, 0, 20), Met, "the others may all have been false");
+    assert_eq!(rate(least, None, 79, 0, 21), Unknown);
+    assert_eq!(rate(least, None, 10, 90, 50), Missed, "what was computed is too bad already");
+    assert_eq!((rate(None, most, 0, 95, 5), rate(None, most, 0, 94, 6)), (Met, Unknown));
+    let count = |at_least, at_most, n, missing| {
+        let kind = Kind::MetricCount { at_least, at_most };
+        judged(ORDERS, ORDERS_FAULT, kind, (n, Add(1)), (0, Add(1)), missing)
+    };
+    let zero = count(None, Some(0), 0, 7);
+    assert_eq!(zero.outcome, Unknown);
+    assert!(zero.message.contains("7 values more could not be computed"), "{}", zero.message);
+    assert_eq!((count(None, Some(0), 0, 0).outcome, count(Some(3), None, 3, 9).outcome), (Met, Met));
+    let trend = |stat, quick, missing| {
+        let kind = Kind::Latency { stat, at_most: 500 * MS, succeeded_only: false };
+        judged(JOB, JOB_FAULT, kind, (quick, Done(MS)), (0, Done(MS)), missing).outcome
+    };
+    let p95 = Stat::Percentile(9_500);
+    assert_eq!((trend(p95, 95, 5), trend(p95, 94, 6), trend(p95, 94, 0)), (Met, Unknown, Met));
+    assert_eq!(
+        (trend(Stat::Max, 50, 1), trend(Stat::Mean, 50, 1), trend(Stat::Max, 50, 0)),
+        (Unknown, Unknown, Met)
+    );
+}
+
+#[test]
 fn a_trends_rate_is_what_was_done_of_all_that_ended() {
     let kind = || Kind::MetricRate { at_least: Some(95 * PERCENT), at_most: None };
     let all = |done, failed, late| {

@@ -39,6 +39,10 @@ pub(crate) const CAPTURE: MetricId = MetricId(2);
 pub(crate) const ORDERS: MetricId = MetricId(3);
 pub(crate) const HITS: MetricId = MetricId(4);
 pub(crate) const JOB: MetricId = MetricId(5);
+/// What could not be computed of them.
+pub(crate) const ORDERS_FAULT: MetricId = MetricId(6);
+pub(crate) const HITS_FAULT: MetricId = MetricId(7);
+pub(crate) const JOB_FAULT: MetricId = MetricId(8);
 
 /// A metric of each kind; the checks belong to requests `a` and `b`.
 fn metrics() -> Vec<Metric> {
@@ -54,6 +58,9 @@ fn metrics() -> Vec<Metric> {
         metric("orders", MetricKind::Counter, None),
         metric("hits", MetricKind::Rate, None),
         metric("job", MetricKind::Trend, None),
+        metric("metric orders", MetricKind::Fault, Some(0)),
+        metric("metric hits", MetricKind::Fault, Some(1)),
+        metric("metric job", MetricKind::Fault, Some(1)),
     ]
 }
 
