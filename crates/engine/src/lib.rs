@@ -19,6 +19,8 @@ mod follow;
 mod h1;
 mod h2;
 mod hooks;
+#[cfg(test)]
+mod instructions;
 mod io;
 mod iteration;
 mod keep;

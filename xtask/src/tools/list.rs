@@ -17,7 +17,7 @@ pub struct Package {
     pub purpose: &'static str,
 }
 
-const fn package(name: &'static str, brings: &'static str, purpose: &'static str) -> Package {
+pub(super) const fn package(name: &'static str, brings: &'static str, purpose: &'static str) -> Package {
     Package { name, brings, purpose }
 }
 
@@ -35,7 +35,7 @@ pub const DEBIAN: &[Package] = &[
     package("busybox-static", "/bin/busybox", "is the pause image, and a shell inside pods"),
     package("nginx-light", "nginx", "is the server whose log our counters are compared with"),
     package("chromium-headless-shell", "chromium-headless-shell", "draws the live page of a run"),
-    package("wrk", "wrk", "is a load generator to compare with"),
+    package("valgrind", "valgrind", "counts the instructions of the engine's hot path"),
 ];
 
 /// Programs built from the Go module proxy, pinned by the module in `xtask/tools/<name>`.
@@ -134,9 +134,10 @@ pub const CARGO_DENY: CargoTool = CargoTool {
 };
 
 impl GoTool {
-    /// The programs that it brings.
+    /// The programs that it brings: Go names them after the last part of the package that is no major version.
     pub fn programs(&self) -> impl Iterator<Item = &'static str> {
-        self.packages.iter().filter_map(|package| package.rsplit('/').next())
+        let is_version = |part: &str| part.strip_prefix('v').is_some_and(|n| n.parse::<u32>().is_ok());
+        self.packages.iter().filter_map(move |package| package.rsplit('/').find(|part| !is_version(part)))
     }
 
     /// The folder of its module in the work tree.
