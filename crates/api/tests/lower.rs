@@ -298,9 +298,9 @@ fn refusals_name_line_path_value_and_remedy() {
         (format!("{target}  profile: {{warmup: 9s, stages: [{{duration: 9s, users: 1, window: w}}, {{duration: 9s, users: 1}}]}}\n"), "6:67: spec.profile.stages[0].window: window \"w\" lies wholly inside warmup 9s or cooldown 0s, which are not judged: shorten them, or lengthen the stage"),
         (format!("{target}  profile: {{stages: [{{duration: 9s, users: 1, window: main}}]}}\n"), "6:55: spec.profile.stages[0].window: \"main\" is the name of a window that is there anyway: choose another"),
         (format!("{target}  profile: {{stages: [{{duration: 9s, users: 1, window: cooldown}}]}}\n"), "6:55: spec.profile.stages[0].window: \"cooldown\" is the name of a window that is there anyway: choose another"),
-        (slo("window: burst, errorRate: {atMost: 1%}"), "7:28: spec.slos[0].window: there is no window \"burst\"; there are \"main\""),
+        (slo("window: burst, errorRate: {atMost: 1%}"), "7:28: spec.slos[0].window: there is no window \"burst\"; there is only \"main\""),
         (slo("window: warmup, errorRate: {atMost: 1%}"), "7:28: spec.slos[0].window: warmup is recorded, but not judged: choose another window"),
-        (slo("request: GET, errorRate: {atMost: 1%}"), "7:29: spec.slos[0].request: there is no request \"GET\"; there are \"GET /\""),
+        (slo("request: GET, errorRate: {atMost: 1%}"), "7:29: spec.slos[0].request: there is no request \"GET\"; there is only \"GET /\""),
         (slo("request: get /, errorRate: {atMost: 1%}"), "7:29: spec.slos[0].request: there is no request \"get /\"; did you mean \"GET /\"?"),
         (slo("severity: Error"), "7:10: spec.slos[0]: an SLO has exactly one of latency, errorRate, timeoutRate, statusRate, throughput, checkRate, rate, count, prometheus (or disabled: true)"),
         (slo("latency: {stat: p95, atMost: 110%}"), "7:49: spec.slos[0].latency.atMost: 110%: atMost is a duration such as 500ms, or, with relativeTo, a share such as 110%"),
@@ -521,6 +521,13 @@ fn loads_flows_and_places_that_cannot_be_are_refused() {
         (
             own.replace("{http: {path: /}}", "{websocket: {path: /, script: [{close: {code: 1005}}]}}"),
             "6:114: spec.scenarios[0].steps[0].websocket.script[0].close.code: 1005 cannot be sent",
+        ),
+        (
+            own.replace(
+                "{http: {path: /}}",
+                "{websocket: {path: /, script: [{close: {code: 1000}}, {send: late}]}}",
+            ),
+            "6:122: spec.scenarios[0].steps[0].websocket.script[1]: comes after the session was closed: move it before close or awaitClose",
         ),
         (
             format!("{own}  data: [{{name: d, configMapKeyRef: {{name: m, key: users}}}}]\n"),

@@ -10,6 +10,11 @@ use super::steps::wait;
 use crate::GoDuration;
 use crate::v1alpha1 as api;
 
+/// Whether the session is over after an item of its script.
+fn ends(action: &WebSocketAction) -> bool {
+    matches!(action, WebSocketAction::Close { .. } | WebSocketAction::AwaitClose { .. })
+}
+
 impl Context<'_> {
     pub(super) fn web_socket(
         &mut self,
@@ -42,6 +47,9 @@ impl Context<'_> {
         for (i, action) in socket.script.iter().enumerate() {
             let at = format!("{at}.script[{i}]");
             match self.socket_action(action, &at, request) {
+                Some(_) if script.last().is_some_and(ends) => {
+                    self.errors.add(at, "comes after the session was closed: move it before close or awaitClose");
+                }
                 Some(action) => script.push(action),
                 None => self.errors.add(
                     at,

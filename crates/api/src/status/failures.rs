@@ -44,9 +44,15 @@ pub fn failures(layout: &Layout, merged: &Snapshot) -> Vec<FailureGroup> {
 /// What usually helps against a cause.
 fn remedy(failure: &Failure) -> Option<&'static str> {
     Some(match (failure.class?, failure.status) {
-        (ErrorClass::Dns, _) => "the name does not resolve: check the host of target.url, and in a cluster the Service's name and namespace",
-        (ErrorClass::Connect, _) => "nobody accepts connections: check that the target is up and that target.url names its port",
-        (ErrorClass::Tls, _) => "the TLS handshake fails: give a private CA as target.tls.ca, another name as target.tls.serverName",
+        (ErrorClass::Dns, _) => {
+            "the name does not resolve: check the host of target.url, and in a cluster the Service's name and namespace"
+        }
+        (ErrorClass::Connect, _) => {
+            "nobody accepts connections: check that the target is up and that target.url names its port"
+        }
+        (ErrorClass::Tls, _) => {
+            "the TLS handshake fails: give a private CA as target.tls.ca, another name as target.tls.serverName"
+        }
         (ErrorClass::Timeout, _) => {
             "the target answers too late or not at all: look at its load and logs; a step's http.timeout says how long is waited"
         }
@@ -56,7 +62,9 @@ fn remedy(failure: &Failure) -> Option<&'static str> {
         (ErrorClass::Status, Some(429)) => {
             "the target limits the rate: lower the load, raise or switch off its limiter, or name 429 in expect.status and judge its share by statusRate"
         }
-        (ErrorClass::Status, Some(404)) => "the target does not know the path or the id: check path and what is captured (plimsoll try shows one exchange)",
+        (ErrorClass::Status, Some(404)) => {
+            "the target does not know the path or the id: check path and what is captured (plimsoll try shows one exchange)"
+        }
         _ => return None,
     })
 }

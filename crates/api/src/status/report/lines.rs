@@ -58,7 +58,8 @@ fn causes(source: Source) -> Option<String> {
 /// What usually helps against the most frequent causes.
 fn remedies(source: Source) -> Option<String> {
     let mut remedies: Vec<&str> = Vec::new();
-    for remedy in super::super::failures(source.layout, source.merged).iter().filter_map(|group| group.remedy) {
+    for remedy in super::super::failures(source.layout, source.merged).iter().filter_map(|group| group.remedy)
+    {
         if !remedies.contains(&remedy) && remedies.len() < REMEDIES {
             remedies.push(remedy);
         }

@@ -74,7 +74,8 @@ pub fn figures_rows(result: &StoredResult) -> Vec<Vec<String>> {
 fn request_rows(source: Source) -> Vec<Vec<String>> {
     let of = |request| Figures::new(source, request, None);
     let only_in_hooks = |id| {
-        let hooks = source.layout.hooks.map(|hooks| source.merged.counts(source.layout, Some(id), Some(hooks)));
+        let hooks =
+            source.layout.hooks.map(|hooks| source.merged.counts(source.layout, Some(id), Some(hooks)));
         hooks.is_some_and(|hooks| hooks.requests() > 0)
     };
     let ids = source.layout.requests.iter().zip((0..=u16::MAX).map(RequestId));
