@@ -233,9 +233,14 @@ async fn serve(core: &Core, lane: &mut Lane, arrival: Arrival) {
     let steps = if begins { begin_iteration(core, lane, scenario) } else { &[] };
     let then = run(core, lane, steps).await;
     core.recorder().health().iterations += u64::from(begins);
-    // It made no request. One that came to the end of the load before its first is as undone as one that was not begun.
+    // It made no request. One that could have made its first before the end of the load, and did not, is as undone as one that was
+    // not begun; the first request of one that pauses was due after it. One that found no data is not delivered: nothing went out.
     if let Some(due) = lane.due.take() {
-        if then == Then::Over { unsent(core, steps, due) } else { core.recorder().served(due) }
+        if then == Then::Over && !lane.span.is_over(due) {
+            unsent(core, steps, due);
+        } else if begins {
+            core.recorder().served(arrival.at);
+        }
     }
 }
 

@@ -140,6 +140,34 @@ fn arrivals_whose_steps_are_left_out_were_served() {
     assert_eq!((snapshot.health.due, snapshot.health.delivered), (100, 100));
 }
 
+#[test]
+fn arrivals_whose_first_request_is_due_after_the_end_have_not_failed() {
+    let _shared = among_others();
+    let server = server(vec![Route::at("/")]);
+    let pause = Step::new("here", StepAction::Pause(wait(400).unwrap()));
+    let plan = plan(server.addr(), rate(100, SECOND, 50), SECOND, vec![pause, http(get("/"))]);
+    let snapshot = run(plan);
+    let counts = snapshot.total();
+    assert_eq!(
+        (counts.sent, counts.failed, server.stats().received()),
+        (60, 0, 60),
+        "{:?}",
+        snapshot.failures
+    );
+    assert_eq!((snapshot.health.due, snapshot.health.delivered), (100, 100));
+}
+
+#[test]
+fn arrivals_without_data_are_not_delivered() {
+    let _shared = among_others();
+    let server = server(vec![]);
+    let mut plan = plan(server.addr(), rate(100, SECOND, 50), SECOND, vec![http(get("/"))]);
+    let materials = rows(&mut plan, table(Pick::Sequential, true), 30);
+    let snapshot = run_with(plan, materials, 1);
+    assert_eq!((snapshot.total().sent, server.stats().received()), (30, 30));
+    assert_eq!((snapshot.health.due, snapshot.health.delivered), (100, 30));
+}
+
 fn table(pick: Pick, once: bool) -> Data {
     let from = VarSource::ConfigMap { name: "c".into(), key: "rows.csv".into() };
     Data { name: "rows".into(), from, format: DataFormat::Csv, pick, once }
