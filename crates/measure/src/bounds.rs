@@ -77,6 +77,7 @@ impl Bounds {
     }
 
     /// Counts any other sample of this cell.
+    #[cold]
     pub(crate) fn failed(&self, cell: usize, sample: &Sample, counts: &mut [ObjectiveCount]) {
         let Some(scope) = self.cells.get(cell) else { return };
         for objective in &scope.all {
@@ -191,7 +192,9 @@ impl ObjectiveCount {
     #[inline]
     pub(crate) fn count(&mut self, bad: bool) {
         self.total += 1;
-        self.bad += u64::from(bad);
+        if bad {
+            self.bad += 1;
+        }
     }
 }
 

@@ -31,12 +31,12 @@ const fn guesses() -> [u16; CELLS] {
 /// The bucket of a duration at scale 8; 0 ns has none and is taken for 1 ns.
 #[inline]
 pub(crate) fn bucket_of(nanos: u64) -> i32 {
-    let nanos = nanos | u64::from(nanos == 0);
-    let zeros = nanos.leading_zeros();
-    let mantissa = nanos << zeros;
+    let nanos = nanos + u64::from(nanos == 0);
+    let octave = nanos.ilog2();
+    let mantissa = nanos << (63 - octave);
     let guess = usize::from(GUESS[(mantissa >> 54) as usize & (CELLS - 1)]);
     let below = guess as i32 + i32::from(mantissa > THRESHOLDS[guess]);
-    LOWEST + 256 * (63 - zeros as i32) + below
+    LOWEST + 256 * octave as i32 + below
 }
 
 /// Lower bound of a bucket at scale 8 in 2^-64 nanoseconds, rounded down to 64 significant bits.

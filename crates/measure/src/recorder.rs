@@ -62,25 +62,22 @@ impl Recorder {
             self.touched.push(cell);
         }
         let bucket = bucket_of(sample.latency);
-        match sample.end {
-            End::Complete { status, error: None } => {
-                tally.succeeded(sample, status, bucket);
-                if sample.hook {
-                    return;
-                }
-                let second = self.seconds.at(sample.intended);
-                second.succeeded(sample, bucket);
-                self.bounds.succeeded(cell, sample, status, &mut second.objectives);
+        if let End::Complete { status, error: None } = sample.end {
+            tally.succeeded(sample, status, bucket);
+            if sample.hook {
+                return;
             }
-            _ => {
-                tally.failed(sample, bucket);
-                if sample.hook {
-                    return;
-                }
-                let second = self.seconds.at(sample.intended);
-                second.failed(sample, bucket);
-                self.bounds.failed(cell, sample, &mut second.objectives);
+            let second = self.seconds.at(sample.intended);
+            second.succeeded(sample, bucket);
+            self.bounds.succeeded(cell, sample, status, &mut second.objectives);
+        } else {
+            tally.failed(sample, bucket);
+            if sample.hook {
+                return;
             }
+            let second = self.seconds.at(sample.intended);
+            second.failed(sample, bucket);
+            self.bounds.failed(cell, sample, &mut second.objectives);
         }
         if sample.scheduled && place.judged {
             self.deliver(sample);

@@ -96,6 +96,7 @@ impl Slot {
     }
 
     /// Counts any other sample.
+    #[cold]
     pub(crate) fn failed(&mut self, sample: &Sample, bucket: i32) {
         self.failed += 1;
         self.not_sent += u64::from(!sample.end.was_sent());

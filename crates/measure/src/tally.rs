@@ -1,7 +1,7 @@
 //! Counts of one (request, window) while they grow: flat arrays that `take` turns into a [`Cell`]. Filled by `recorder.rs`.
 //!
 //! What follows from other counts is not counted beside them but worked out in `take`: a request that succeeds, as most do, touches
-//! its status and three histograms.
+//! its status and two or three histograms.
 
 use crate::buckets::bucket_of;
 use crate::{Cell, Counts, End, ErrorClass, Histogram, RequestId, Sample, Split, WindowId};
@@ -19,9 +19,9 @@ pub(crate) struct Tally {
     classes: [u64; ErrorClass::ALL.len()],
     /// Complete responses. Few different ones occur; the most frequent ones move to the front.
     statuses: Vec<(u16, u64)>,
-    /// Latencies of complete responses, apart for those that succeeded and the others.
-    succeeded: Histogram,
-    refused: Histogram,
+    /// Latencies of complete responses, by [`Kind`].
+    latencies: [Histogram; 4],
+    /// Service times that differ from the latency.
     service: Histogram,
     dns: Histogram,
     connect: Histogram,
@@ -29,26 +29,33 @@ pub(crate) struct Tally {
     first_byte: Histogram,
 }
 
+/// How a response came: whether it succeeded, and whether its service time is its latency, as it is in the closed model on an open
+/// connection. One histogram per kind is one to touch per sample; sums of them are the histograms of a cell.
+#[derive(Clone, Copy)]
+enum Kind {
+    Succeeded,
+    SucceededLater,
+    Refused,
+    RefusedLater,
+}
+
 impl Tally {
     /// Counts a sample that succeeded, whose latency falls into this bucket.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn succeeded(&mut self, sample: &Sample, status: u16, bucket: i32) {
-        self.succeeded.record_in(bucket, sample.latency);
-        self.complete(sample, status, bucket);
+        self.complete(sample, (Kind::Succeeded, Kind::SucceededLater), status, bucket);
         self.common(sample);
     }
 
     /// Counts any other sample.
+    #[cold]
     pub(crate) fn failed(&mut self, sample: &Sample, bucket: i32) {
         if let Some(class) = sample.end.error() {
             self.classes[class as usize] += 1;
         }
         self.not_sent += u64::from(!sample.end.was_sent());
         match sample.end.status() {
-            Some(status) => {
-                self.refused.record_in(bucket, sample.latency);
-                self.complete(sample, status, bucket);
-            }
+            Some(status) => self.complete(sample, (Kind::Refused, Kind::RefusedLater), status, bucket),
             None => {
                 self.incomplete += 1;
                 self.unfinished += u64::from(sample.end == End::Unfinished);
@@ -58,17 +65,22 @@ impl Tally {
         self.common(sample);
     }
 
-    #[inline]
-    fn complete(&mut self, sample: &Sample, status: u16, bucket: i32) {
-        // In the closed model a request on an open connection is sent as it begins.
-        let same = sample.service == sample.latency;
-        self.service.record_in(if same { bucket } else { bucket_of(sample.service) }, sample.service);
+    #[inline(always)]
+    fn complete(&mut self, sample: &Sample, (at_once, later): (Kind, Kind), status: u16, bucket: i32) {
+        let kind = if sample.service == sample.latency {
+            at_once
+        } else {
+            self.service.record_in(bucket_of(sample.service), sample.service);
+            later
+        };
+        self.latencies[kind as usize].record_in(bucket, sample.latency);
         match self.statuses.first_mut() {
             Some((first, n)) if *first == status => *n += 1,
             _ => self.count_status(status),
         }
     }
 
+    #[cold]
     fn count_status(&mut self, status: u16) {
         match self.statuses.iter().position(|(known, _)| *known == status) {
             Some(at) => {
@@ -81,7 +93,7 @@ impl Tally {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn common(&mut self, sample: &Sample) {
         self.received += sample.received;
         self.retries += u64::from(sample.retry);
@@ -106,17 +118,23 @@ impl Tally {
 
     pub(crate) fn take(&mut self, request: RequestId, window: WindowId) -> Cell {
         let counts = self.take_counts();
-        let succeeded = self.succeeded.take();
-        let mut latency = succeeded.clone();
-        latency.merge(&self.refused.take());
         self.touched = false;
+        let [mut succeeded, succeeded_later, refused, refused_later] =
+            self.latencies.each_mut().map(Histogram::take);
+        let mut service = self.service.take();
+        service.merge(&succeeded);
+        service.merge(&refused);
+        succeeded.merge(&succeeded_later);
+        let mut latency = succeeded.clone();
+        latency.merge(&refused);
+        latency.merge(&refused_later);
         Cell {
             request,
             window,
             counts,
             latency,
             succeeded,
-            service: self.service.take(),
+            service,
             dns: self.dns.take(),
             connect: self.connect.take(),
             tls: self.tls.take(),
