@@ -29,6 +29,7 @@ mod workers;
 use std::collections::BTreeMap;
 
 use plimsoll_plan::{PLAN_VERSION, Plan, RunId};
+use plimsoll_scenario::did_you_mean;
 use plimsoll_slo::Validity;
 
 use error::Errors;
@@ -123,7 +124,7 @@ pub fn lower(
 
 /// The message of a name that is none of those there are.
 fn unknown(what: &str, name: &str, known: &[&str]) -> String {
-    match crate::read::closest(name, known.iter().copied()) {
+    match did_you_mean(name, known.iter().copied()) {
         Some(close) => format!("there is no {what} {name:?}; did you mean {close:?}?"),
         None => {
             if known.is_empty() {
@@ -131,7 +132,8 @@ fn unknown(what: &str, name: &str, known: &[&str]) -> String {
             }
             let some = known.iter().take(10).map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ");
             let more = if known.len() > 10 { " …" } else { "" };
-            format!("there is no {what} {name:?}; there are {some}{more}")
+            let are = if known.len() == 1 { "is only" } else { "are" };
+            format!("there is no {what} {name:?}; there {are} {some}{more}")
         }
     }
 }

@@ -16,6 +16,7 @@ use std::sync::LazyLock;
 
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use plimsoll_scenario::did_you_mean;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -26,7 +27,6 @@ pub(crate) use parse::parse_value;
 use path::Path;
 pub(crate) use path::field_path;
 pub use set::Set;
-pub(crate) use walk::closest;
 
 use crate::v1alpha1::{API_VERSION, ClusterLoadProfile, GROUP, LoadProfile, LoadTest, LoadTestRun};
 
@@ -240,7 +240,7 @@ fn document(mut value: Value, mut source: Source, changes: &Changes) -> Result<D
             if kinds.contains(&kind.as_str()) {
                 return Err(vec![source.problem("apiVersion", format!("{version:?} is not {API_VERSION}"))]);
             }
-            if ours || walk::closest(&kind, kinds.iter().copied()).is_some() {
+            if ours || did_you_mean(&kind, kinds.iter().copied()).is_some() {
                 return Err(vec![source.problem("kind", walk::unknown_word(&kind, &kinds))]);
             }
             Ok(Document { object: Object::Other(format!("{version} {kind}")), source })

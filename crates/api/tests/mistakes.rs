@@ -109,7 +109,7 @@ const MISTAKES: [(&str, &str, &str, &str); 24] = [
         "wrong type",
         "        limit: 9s\n",
         "        limit: 9\n",
-        "38:16: spec.scenarios[0].steps[2].poll.limit: must be a string, not 9",
+        "38:16: spec.scenarios[0].steps[2].poll.limit: \"9\" is not a duration such as 500ms, 90s",
     ),
     (
         "unused flow",
@@ -151,7 +151,7 @@ const MISTAKES: [(&str, &str, &str, &str); 24] = [
         "unknown window in the timeline",
         "{at: fault, ",
         "{at: falut, ",
-        "16:10: spec.timeline[0].at: there is no window \"falut\"; did you mean \"fault\"?; or write a time",
+        "16:10: spec.timeline[0].at: there is no window \"falut\"; did you mean \"fault\"? or write a time",
     ),
     (
         "moment beyond the load",

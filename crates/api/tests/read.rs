@@ -74,14 +74,17 @@ fn every_kind_of_problem_has_its_words() {
             "  profile: {users: 1, duration: 1d}\n",
             "6:33: spec.profile.duration: \"1d\" is not a duration such as 500ms, 90s or 1h30m (whole numbers of h, m, s, ms, us)",
         ),
-        ("  profile: {arrivals: {rate: 10}}\n", "6:30: spec.profile.arrivals.rate: must be a string, not 10"),
+        (
+            "  profile: {arrivals: {rate: 10}}\n",
+            "6:30: spec.profile.arrivals.rate: \"10\" is not a rate such as 2000/s, 0.5/s or 30/m",
+        ),
         (
             "  profile: {arrivals: {rate: 10/h}}\n",
             "6:30: spec.profile.arrivals.rate: \"10/h\" is not a rate such as 2000/s, 0.5/s or 30/m",
         ),
         (
             "  profile: {stages: [{duration: 1s, users: 20 %}]}\n",
-            "6:44: spec.profile.stages[0].users: \"20 %\" is not a share such as 1%, 0.1% or 99.9%",
+            "6:44: spec.profile.stages[0].users: \"20 %\" is not a share such as 1%, 0.1% or 99.9%, nor a whole number",
         ),
         (
             "  profile: {preset: smoke}\n  slos: [{name: a}, {name: a}]\n",
@@ -104,6 +107,22 @@ fn every_kind_of_problem_has_its_words() {
             "7:58: spec.scenarios[0].steps[0].http.query.n: n without quotes is false for kubectl: write false, or \"n\" if you mean the word",
         ),
         ("  profile:\n", "6:3: spec.profile: must be a map, not empty"),
+        (
+            "  profile: {preset: smoke}\n  vars: {name: a}\n",
+            "7:9: spec.vars: must be a list, not a map: begin each item with \"- \"",
+        ),
+        (
+            "  profile: {preset: smoke}\n  scenarios: [{name: a, wait: 1s, steps: [{http: {path: /}}]}]\n",
+            "7:31: spec.scenarios[0].wait: must be a map, not the string \"1s\": its fields are constant, exponential, max, min",
+        ),
+        (
+            "  profile: {preset: smoke}\n  scenarios: [{name: a, steps: [{http: {path: /, expect: {status: 200}}}]}]\n",
+            "7:67: spec.scenarios[0].steps[0].http.expect.status: must be a list, not 200: write [200]",
+        ),
+        (
+            "  profile: {preset: smoke}\n  scenarios: [{name: a, steps: [{http: {path: /}, check: {ok: true}}]}]\n",
+            "7:63: spec.scenarios[0].steps[0].check.ok: must be a string, not true: put it in quotes",
+        ),
         (
             "  profile: {preset: smoke}\n  scenarios: [{name: a, steps: []}]\n",
             "7:32: spec.scenarios[0].steps: has 0 items, needs at least 1",

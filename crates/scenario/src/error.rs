@@ -106,12 +106,19 @@ impl Fault {
     }
 }
 
-/// The candidate nearest to a misspelt name, if any is near: at most a third of its letters differ, and at least one may.
+/// The candidate nearest to a misspelt name, if any is near: at most a third of its letters differ, and at least one may, but the first
+/// one of names of two or three letters.
 pub fn did_you_mean<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
     let lower = name.to_lowercase();
-    let allowed = (name.chars().count() / 3).max(1);
+    let length = lower.chars().count();
+    let allowed = (length / 3).max(1);
+    // One letter is much of a short name: "get" is no misspelt "set".
+    let like = |candidate: &str| {
+        !(2..=3).contains(&length) || candidate.to_lowercase().chars().next() == lower.chars().next()
+    };
     candidates
         .into_iter()
+        .filter(|candidate| like(candidate))
         .map(|candidate| (strsim::damerau_levenshtein(&lower, &candidate.to_lowercase()), candidate))
         .filter(|(distance, _)| *distance <= allowed)
         .min_by_key(|(distance, _)| *distance)
@@ -127,6 +134,8 @@ mod tests {
         assert_eq!(did_you_mean("randint", ["pick", "randInt"]), Some("randInt".into()));
         assert_eq!(did_you_mean("tokn", ["token", "key"]), Some("token".into()));
         assert_eq!(did_you_mean("password", ["key", "agent"]), None);
+        assert_eq!(did_you_mean("get", ["set", "sett"]), None);
+        assert_eq!(did_you_mean("ste", ["set"]), Some("set".into()));
     }
 
     #[test]

@@ -27,10 +27,9 @@ fn moment(at: &str, load: &load::Lowered) -> Result<u64, String> {
     }
     let Ok(offset) = at.parse::<GoDuration>() else {
         let known: Vec<&str> = windows.iter().map(|(name, _)| name.as_str()).collect();
-        return Err(format!(
-            "{}; or write a time since the start, such as 90s",
-            unknown("window", at, &known)
-        ));
+        let unknown = unknown("window", at, &known);
+        let comma = if unknown.ends_with('?') { "" } else { "," };
+        return Err(format!("{unknown}{comma} or write a time since the start, such as 90s"));
     };
     let duration = GoDuration { nanos: load.duration };
     if offset >= duration && load.duration > 0 {

@@ -62,7 +62,7 @@ pub(super) fn parse(text: &str) -> Result<Vec<(Value, Positions)>, NotYaml> {
     let nodes = MarkedYaml::load_from_str(text).map_err(|wrong| NotYaml {
         position: position(*wrong.marker()),
         path: String::new(),
-        message: format!("not YAML: {}", wrong.info()),
+        message: format!("not YAML: {}{}", wrong.info(), remedy(wrong.info())),
     })?;
     let lines: Vec<&str> = text.lines().collect();
     let mut documents = Vec::new();
@@ -83,6 +83,21 @@ pub(super) fn parse(text: &str) -> Result<Vec<(Value, Positions)>, NotYaml> {
         }
     }
     Ok(documents)
+}
+
+/// What most likely helps against what the parser says.
+fn remedy(info: &str) -> &'static str {
+    if info.contains("flow mapping") || info.contains("flow sequence") {
+        "; within {} or [] a value that holds any of , [ ] { } or \": \" needs quotes around it"
+    } else if info.contains("tabs disallowed") {
+        "; indent with spaces"
+    } else if info.contains("mapping values") {
+        "; a value that holds \": \" needs quotes around it, and a field its own line"
+    } else if info.contains("block mapping") || info.contains("block collection") {
+        "; fields of one map begin in one column, and so do the \"- \" of one list"
+    } else {
+        ""
+    }
 }
 
 /// One value, as `--set` and tests write it.

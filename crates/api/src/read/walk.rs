@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use plimsoll_scenario::did_you_mean;
 use serde_json::{Map, Value};
 
 use super::path::Path;
 use super::{Problem, Source, texts};
+use crate::quantity::share;
 use crate::v1alpha1::{LONGEST_RUN_NAME, LONGEST_TEST_NAME};
 
 /// Fields that people write under `metadata`, and those that a server adds.
@@ -90,13 +92,15 @@ impl Walk<'_> {
     }
 
     fn value(&mut self, schema: &Value, value: &Value, path: &Path) {
-        let either = schema.get("x-kubernetes-int-or-string") == Some(&Value::Bool(true));
-        let wanted =
-            if either { Some("integer or string") } else { schema.get("type").and_then(Value::as_str) };
+        let wanted = if either(schema) {
+            Some("integer or string")
+        } else {
+            schema.get("type").and_then(Value::as_str)
+        };
         if let Some(wanted) = wanted
             && !is_of(wanted, value)
         {
-            return self.wrong(path, format!("must be {}, not {}", article(wanted), shown(value)));
+            return self.wrong(path, mistyped(schema, wanted, value));
         }
         if let Some(words) = schema.get("enum").and_then(Value::as_array)
             && !words.contains(value)
@@ -173,6 +177,8 @@ impl Walk<'_> {
         if let Some(message) =
             schema.get("pattern").and_then(Value::as_str).and_then(|p| texts::check(p, text))
         {
+            let or_number = either(schema) && schema.get("pattern") == Some(&Value::from(share::PATTERN));
+            let message = if or_number { format!("{message}, nor a whole number") } else { message };
             self.wrong(path, message);
         }
     }
@@ -195,6 +201,51 @@ impl Walk<'_> {
         if let Some(most) = bound(keys.1).filter(|most| count > *most) {
             self.wrong(path, format!("has {count} {what}, may have {most}"));
         }
+    }
+}
+
+fn either(schema: &Value) -> bool {
+    schema.get("x-kubernetes-int-or-string") == Some(&Value::Bool(true))
+}
+
+/// The message of a value of another type than the schema's, with what would be right.
+fn mistyped(schema: &Value, wanted: &str, value: &Value) -> String {
+    let plain = matches!(value, Value::Number(_) | Value::Bool(_) | Value::String(_));
+    if wanted == "string" && plain {
+        let text = value.to_string();
+        let words = schema.get("enum").and_then(Value::as_array);
+        if let Some(words) = words {
+            return unknown_word(&text, &words.iter().filter_map(Value::as_str).collect::<Vec<_>>());
+        }
+        // A number that lacks its unit is no better with quotes.
+        let pattern = schema.get("pattern").and_then(Value::as_str);
+        if let Some(message) = pattern.and_then(|pattern| texts::check(pattern, &text)) {
+            return message;
+        }
+    }
+    let remedy = match wanted {
+        "string" if plain => ": put it in quotes".to_owned(),
+        "array" if plain => format!(": write [{value}]"),
+        "array" if value.is_object() => ": begin each item with \"- \"".to_owned(),
+        "object" if plain || value.is_array() => fields_of(schema),
+        _ => String::new(),
+    };
+    format!("must be {}, not {}{remedy}", article(wanted), shown(value))
+}
+
+/// What a map may hold, for one who wrote something else.
+fn fields_of(schema: &Value) -> String {
+    let known: Vec<&str> = schema
+        .get("properties")
+        .and_then(Value::as_object)
+        .into_iter()
+        .flat_map(Map::keys)
+        .map(String::as_str)
+        .collect();
+    match known.as_slice() {
+        [] => ": write {NAME: …}".to_owned(),
+        [only] => format!(": its field is {only}"),
+        _ => format!(": its fields are {}", known.join(", ")),
     }
 }
 
@@ -236,7 +287,7 @@ fn shown(value: &Value) -> String {
 
 /// The message of a field that is not known, with the closest one that is.
 pub(super) fn unknown_field(name: &str, known: &[&str]) -> String {
-    match closest(name, known.iter().copied()) {
+    match did_you_mean(name, known.iter().copied()) {
         Some(close) => format!("unknown field; did you mean {close:?}?"),
         None => format!("unknown field; there are {}", known.join(", ")),
     }
@@ -244,18 +295,7 @@ pub(super) fn unknown_field(name: &str, known: &[&str]) -> String {
 
 /// The message of a word that is not one of a few.
 pub(crate) fn unknown_word(word: &str, known: &[&str]) -> String {
-    let hint = closest(word, known.iter().copied())
+    let hint = did_you_mean(word, known.iter().copied())
         .map_or_else(String::new, |close| format!("; did you mean {close:?}?"));
     format!("{word:?} is not one of {}{hint}", known.join(", "))
-}
-
-/// The known word that a misspelt one most likely stands for.
-pub(crate) fn closest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let lower = word.to_lowercase();
-    known
-        .into_iter()
-        .map(|candidate| (strsim::damerau_levenshtein(&lower, &candidate.to_lowercase()), candidate))
-        .filter(|(distance, candidate)| *distance <= candidate.chars().count().max(lower.chars().count()) / 3)
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, candidate)| candidate)
 }

@@ -230,6 +230,22 @@ fn group(code: Option<Code>, offset: usize) -> Result<Group, Fault> {
     }
 }
 
+/// The name here of what has another one in other languages.
+fn elsewhere(name: &str, on: bool) -> Option<&'static str> {
+    Some(match (name, on) {
+        ("len" | "length" | "count", _) => "size",
+        ("str", false) => "string",
+        ("float" | "number", false) => "double",
+        ("rand" | "random" | "randint" | "randomInt", false) => "randInt",
+        ("choice", false) => "pick",
+        ("lower" | "toLowerCase", true) => "lowerAscii",
+        ("upper" | "toUpperCase", true) => "upperAscii",
+        ("includes", true) => "contains",
+        ("strip", true) => "trim",
+        _ => return None,
+    })
+}
+
 /// Nothing is called like that.
 fn unknown(name: &str, on: bool, expr: &Expr, other: Option<&Signature>) -> Fault {
     let offset = expr.offset;
@@ -249,7 +265,8 @@ fn unknown(name: &str, on: bool, expr: &Expr, other: Option<&Signature>) -> Faul
     let loops = LOOPS.iter().map(|(looped, ..)| *looped).filter(|_| on);
     let all = SIGNATURES.iter().filter(|s| s.form == form || s.form == Form::Both).map(|s| s.name);
     let names: Vec<&str> = all.chain(loops).chain(others.iter().copied()).collect();
-    let closest = did_you_mean(name, names.iter().copied());
+    let closest =
+        elsewhere(name, on).map(str::to_owned).or_else(|| did_you_mean(name, names.iter().copied()));
     let remedy = if closest.is_some() { String::new() } else { format!("; there is {}", names.join(", ")) };
     Fault { closest, ..Fault::new(offset, format!("unknown {what} \"{name}\"{remedy}")) }
 }

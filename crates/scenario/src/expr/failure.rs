@@ -32,7 +32,13 @@ impl fmt::Display for Failure {
         match self {
             Self::Text(message) => f.write_str(message),
             Self::NoKey(key) => write!(f, "no such key {key:?}"),
-            Self::NoMember(kind, key) => write!(f, "no such key {key:?}: the value is {}", article(*kind)),
+            Self::NoMember(kind, key) => {
+                write!(f, "no such key {key:?}: the value is {}", article(*kind))?;
+                if matches!(&**key, "length" | "size" | "count") && *kind != TypeName::Null {
+                    write!(f, "; write size(…) for how many it has")?;
+                }
+                Ok(())
+            }
             Self::Unset(root, name) => write!(f, "{root}.{name} has no value yet"),
         }
     }

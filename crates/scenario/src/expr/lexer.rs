@@ -64,12 +64,26 @@ impl<'a> Lexer<'a> {
             return token(TokenKind::Name(rest[..end].to_owned()));
         }
         match MARKS.iter().find(|mark| rest.starts_with(**mark)) {
-            Some(&"=") => Err(Fault::new(offset, "a single \"=\" is no operator; use \"==\" to compare")),
+            Some(&"=") => Err(Fault::new(offset, self.no_operator())),
             Some(mark) => {
                 self.at += mark.len();
                 token(TokenKind::Mark(mark))
             }
-            None => Err(Fault::new(offset, format!("unexpected character {first:?} in an expression"))),
+            None => Err(Fault::new(offset, stray(first, rest))),
+        }
+    }
+
+    /// What to write in place of a single `=`.
+    fn no_operator(&self) -> &'static str {
+        let before = self.text.get(..self.at).unwrap_or("");
+        if before.ends_with("==") {
+            "\"===\" is no operator; use \"==\" to compare"
+        } else if before.ends_with("!=") {
+            "\"!==\" is no operator; use \"!=\" to compare"
+        } else if self.rest().starts_with("=~") {
+            "\"=~\" is no operator; write text.matches('…')"
+        } else {
+            "a single \"=\" is no operator; use \"==\" to compare"
         }
     }
 
@@ -213,4 +227,17 @@ fn code_point(
         out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
     }
     Ok(end)
+}
+
+/// The message of a character that begins nothing.
+fn stray(first: char, rest: &str) -> String {
+    let remedy = match first {
+        '$' if rest.starts_with("${") => "; within an expression write names without ${ }, as in user.NAME",
+        '$' => "; the JSON of a response is body, as in body.items[0].id",
+        '&' => "; use \"&&\"",
+        '|' => "; use \"||\"",
+        ';' => "; an expression is one value, without an end mark",
+        _ => "",
+    };
+    format!("unexpected character {first:?} in an expression{remedy}")
 }

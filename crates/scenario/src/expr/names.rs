@@ -85,6 +85,9 @@ fn unknown(checker: &Checker<'_>, name: &str, offset: usize) -> Fault {
         return Fault::new(offset, format!("\"{name}\" is a function; write {}", signature.usage));
     }
     let fault = Fault::new(offset, format!("unknown name \"{name}\""));
+    if let Some(remedy) = elsewhere(name, scope.response) {
+        return Fault { message: format!("{}; {remedy}", fault.message), ..fault };
+    }
     let declared = [
         ("user", scope.users.iter().any(|(user, _)| *user == name)),
         ("vars", scope.vars.contains(name)),
@@ -106,6 +109,20 @@ fn unknown(checker: &Checker<'_>, name: &str, offset: usize) -> Fault {
             ..fault
         },
         closest => Fault { closest, ..fault },
+    }
+}
+
+/// What a name of other languages and tools is here.
+fn elsewhere(name: &str, after_response: bool) -> Option<String> {
+    match name {
+        "None" | "nil" | "undefined" => Some("write null".to_owned()),
+        "env" | "ENV" | "process" | "os" => {
+            Some("values from outside are declared in spec.vars; write vars.NAME".to_owned())
+        }
+        "response" | "res" | "resp" | "r" if after_response => {
+            Some(format!("of a response there is {}", RESPONSE.join(", ")))
+        }
+        _ => None,
     }
 }
 

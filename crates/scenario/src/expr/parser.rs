@@ -105,7 +105,16 @@ impl<'a> Parser<'a> {
             TokenKind::Mark(mark) => format!("\"{mark}\""),
             TokenKind::End => "the end of the text".to_owned(),
         };
-        Fault::new(self.ahead.offset, format!("expected {wanted}, found {found}"))
+        let operator = match &self.ahead.kind {
+            TokenKind::Name(name) => match &**name {
+                "and" | "AND" => "; use \"&&\"",
+                "or" | "OR" => "; use \"||\"",
+                "not" | "is" | "eq" => "; use \"==\", \"!=\" or \"!\"",
+                _ => "",
+            },
+            _ => "",
+        };
+        Fault::new(self.ahead.offset, format!("expected {wanted}, found {found}{operator}"))
     }
 
     fn grow(&mut self) -> Result<(), Fault> {

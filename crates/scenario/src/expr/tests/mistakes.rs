@@ -84,6 +84,14 @@ fn functions_are_told_with_their_usage() {
         ("[1].all(x)", 0, "all takes 2 arguments; write list.all(x, condition)"),
         ("[1].all(1, true)", 8, "the name of a variable must be here; write list.all(x, condition)"),
         ("text.all(x, true)", 0, "all needs a list or a map, not a string; write list.all(x, condition)"),
+        ("len(body)", 0, "unknown function \"len\" -> size"),
+        ("text.lower()", 0, "unknown method \"lower\" -> lowerAscii"),
+        (
+            "response.status",
+            0,
+            "unknown name \"response\"; of a response there is status, body, text, headers, latency, error",
+        ),
+        ("body.x != None", 10, "unknown name \"None\"; write null"),
         ("[1].filter(x, x + 1)", 16, "this must be true or false, not an int; compare it with something"),
     ]);
     assert!(
