@@ -1,10 +1,13 @@
 //! `cargo xtask`: builds, checks, measures and tests everything beside what Cargo does by itself. The work is in `lib.rs`.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 
+use xtask::bench::engine::{self, Row};
 use xtask::binaries::Profile;
 use xtask::cluster::Cluster;
 use xtask::{bench, demo, generate, image, suite, tools};
@@ -81,6 +84,34 @@ enum BenchTask {
     ///
     /// Brings our own cluster up and leaves it up. With the defaults it takes about ten minutes once built.
     Cluster(BenchClusterArgs),
+    /// CPU per request, rates, lateness and memory of the load generator, beside other load generators
+    ///
+    /// Brings wrk, h2load, oha, vegeta and Locust into the cache, and runs each in turn with Plimsoll's release binary:
+    /// clients on the first core, servers on the second, over loopback. Nothing else should run on the machine. With the
+    /// defaults it takes about a quarter of an hour once built.
+    Engine(BenchEngineArgs),
+}
+
+#[derive(Args)]
+struct BenchEngineArgs {
+    /// Only these rows
+    #[arg(long, value_enum, value_delimiter = ',')]
+    rows: Vec<Row>,
+    /// Rounds in which every client has its turn; an interval of 95 % needs six at least
+    #[arg(long, default_value_t = 9, value_parser = clap::value_parser!(u32).range(1..=100))]
+    alternations: u32,
+    /// How long each client is measured in a round, seconds
+    #[arg(long, default_value = "2", value_parser = stretch)]
+    seconds: Duration,
+    /// Compile without optimisation, in seconds instead of minutes: not for figures to be published
+    #[arg(long)]
+    dev: bool,
+    /// Measure this build of `plimsoll` instead of one of the work tree
+    #[arg(long, value_name = "PATH")]
+    program: Option<PathBuf>,
+    /// Let another build of `plimsoll` take its turn, for a comparison of before and after
+    #[arg(long, value_name = "PATH")]
+    baseline: Option<PathBuf>,
 }
 
 #[derive(Args)]
@@ -148,9 +179,25 @@ fn run(task: Task) -> Result<()> {
                 profile: profile(dev),
             })
         }
+        Task::Bench(BenchTask::Engine(args)) => engine::run(&engine::Options {
+            rows: args.rows,
+            alternations: args.alternations,
+            stretch: args.seconds,
+            profile: profile(args.dev),
+            program: args.program,
+            baseline: args.baseline,
+        }),
         Task::Generate(GenerateArgs { check: false }) => generate::all(),
         Task::Generate(GenerateArgs { check: true }) => generate::check(),
         Task::Test(TestArgs { fast, keep, filter }) => suite::run(suite::Options { fast, keep, filter }),
+    }
+}
+
+/// Seconds on the command line, from half a second to a minute.
+fn stretch(text: &str) -> Result<Duration, String> {
+    match text.parse::<f64>() {
+        Ok(seconds) if (0.5..=60.0).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
+        _ => Err("expected a number of seconds from 0.5 to 60".to_owned()),
     }
 }
 

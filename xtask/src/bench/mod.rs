@@ -2,6 +2,7 @@
 //! `cluster.rs` measures runs on a real cluster, `observe.rs` reads what they left, `print.rs` prints with the arithmetic of `figures.rs`.
 
 pub mod cluster;
+pub mod engine;
 mod figures;
 mod observe;
 mod print;

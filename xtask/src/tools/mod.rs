@@ -5,6 +5,7 @@ pub mod apt;
 pub mod cargo;
 pub mod go;
 pub mod list;
+pub mod peers;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
