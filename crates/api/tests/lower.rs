@@ -6,7 +6,7 @@ mod support;
 
 use plimsoll_measure::MetricKind;
 use plimsoll_plan::{ConnectionsPer, Distribution, Load};
-use plimsoll_scenario::{Action, Body, HttpStep, Step, StepAction, Wait};
+use plimsoll_scenario::{Action, Body, HttpStep, OnFailure, Step, StepAction, Wait};
 use plimsoll_slo::{Kind, Severity};
 use support::{resolve, spec};
 
@@ -420,6 +420,35 @@ fn what_is_done_once_per_run_has_a_window_and_no_headers_of_scenarios() {
     let layout = &resolved.plan.layout;
     let hooks = usize::from(layout.hooks.unwrap().0);
     assert_eq!((layout.windows[hooks].name.as_str(), layout.windows[hooks].judged), ("hooks", false));
+}
+
+#[test]
+fn a_step_of_setup_that_fails_ends_the_run_unless_it_says_otherwise() {
+    let resolved = spec(
+        "  target: {url: http://a}
+  profile: {users: 1, duration: 10s}
+  setup:
+  - {http: {path: /must}}
+  - {http: {path: /may}, onFailure: Continue}
+  - {run: call}
+  - {run: call, onFailure: Continue}
+  teardown: [{http: {path: /bye}}]
+  flows: [{name: call, steps: [{http: {path: /flow}}, {http: {path: /flow}, onFailure: Continue}]}]
+  scenarios: [{name: s, steps: [{run: call}]}]
+",
+    )
+    .unwrap();
+    let script = &resolved.plan.script;
+    let inner = |step: &Step| -> Vec<OnFailure> {
+        let StepAction::Run(steps) = &step.action else { panic!("{step:?}") };
+        steps.iter().map(|step| step.on_failure).collect()
+    };
+    let (must, may) = (OnFailure::EndUser, OnFailure::Continue);
+    assert_eq!(script.setup.iter().map(|step| step.on_failure).collect::<Vec<_>>(), [must, may, must, may]);
+    assert_eq!((inner(&script.setup[2]), inner(&script.setup[3])), (vec![must, may], vec![may, may]));
+    assert_eq!(script.teardown[0].on_failure, may);
+    let Action::Steps(steps) = &script.scenarios[0].action else { panic!() };
+    assert_eq!((steps[0].on_failure, inner(&steps[0])), (may, vec![may, may]));
 }
 
 #[test]

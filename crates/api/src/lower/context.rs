@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use plimsoll_scenario::Field;
+use plimsoll_scenario::{Field, OnFailure};
 
 use super::error::Errors;
 use super::flows::Flows;
@@ -33,6 +33,8 @@ pub(super) struct Place<'p> {
     pub(super) scenario: Option<(&'p Scenario, &'p str)>,
     /// Concurrency limits that the user has a place of.
     pub(super) held: Vec<u16>,
+    /// What a failure means where a step does not say so.
+    pub(super) on_failure: OnFailure,
 }
 
 impl Context<'_> {

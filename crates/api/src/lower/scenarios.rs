@@ -2,7 +2,7 @@
 //! by `plimsoll-scenario`.
 
 use plimsoll_measure::Layout;
-use plimsoll_scenario::{Action, Body, HttpStep, Scenario, Script, Step, StepAction, Task, Var};
+use plimsoll_scenario::{Action, Body, HttpStep, OnFailure, Scenario, Script, Step, StepAction, Task, Var};
 
 use super::actions::{EXPECTED, REDIRECTS, TIMEOUT, fields};
 use super::context::{Context, Place};
@@ -47,7 +47,9 @@ pub(super) fn lower(
         errors,
     };
     let once = Place::default();
-    let setup = context.steps(&spec.setup, "spec.setup", &once);
+    // Nothing starts that was not set up, unless a step says that it may fail.
+    let strict = Place { on_failure: OnFailure::EndUser, ..Place::default() };
+    let setup = context.steps(&spec.setup, "spec.setup", &strict);
     let scenarios = if spec.scenarios.is_empty() {
         vec![context.target_itself(target, load)]
     } else {
@@ -127,7 +129,7 @@ impl Context<'_> {
     }
 
     fn scenario_action(&mut self, scenario: &api::Scenario, at: &str) -> Action {
-        let place = Place { scenario: Some((scenario, at)), held: Vec::new() };
+        let place = Place { scenario: Some((scenario, at)), ..Place::default() };
         match (&scenario.tasks, &scenario.steps) {
             (Some(tasks), None) => {
                 let task = |(i, task): (usize, &api::Task)| {

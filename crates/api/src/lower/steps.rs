@@ -38,7 +38,17 @@ impl Context<'_> {
             chance.ppb.min(1_000_000_000)
         });
         let retry = step.retry.as_ref().and_then(|retry| self.retry(step, retry, request, &at));
-        let inner = Place { held: place.held.iter().copied().chain(limit).collect(), ..place.clone() };
+        let on_failure = step.on_failure.map_or(place.on_failure, |on_failure| match on_failure {
+            api::OnFailure::Continue => OnFailure::Continue,
+            api::OnFailure::EndIteration => OnFailure::EndIteration,
+            api::OnFailure::EndUser => OnFailure::EndUser,
+        });
+        let inner = Place {
+            held: place.held.iter().copied().chain(limit).collect(),
+            // A flow of setup that may fail may do so at each of its steps.
+            on_failure: if on_failure == OnFailure::Continue { on_failure } else { place.on_failure },
+            ..place.clone()
+        };
         let action = self.action(step, request, &at, &inner);
         Step {
             when,
@@ -49,11 +59,7 @@ impl Context<'_> {
                 .map(|repeat| Repeat { times: repeat.times, gap: repeat.gap.map_or(0, |gap| gap.nanos) }),
             retry,
             limit,
-            on_failure: match step.on_failure.unwrap_or_default() {
-                api::OnFailure::Continue => OnFailure::Continue,
-                api::OnFailure::EndIteration => OnFailure::EndIteration,
-                api::OnFailure::EndUser => OnFailure::EndUser,
-            },
+            on_failure,
             checks: self.checks(&step.check, &format!("{at}.check"), request),
             captures: self.assigns(&step.capture, "capture", &at, request),
             sets: self.assigns(&step.set, "set", &at, request),
