@@ -277,7 +277,6 @@ async fn answer(
         Heard::Probe(probe) => {
             line.say(Say::ProbeReply(proto::ProbeReply { id: probe.id, now: nanos(SystemTime::now()) }))
                 .await?;
-            hub.alive(ticket);
             Ok(())
         }
         Heard::Ready(ready) => Ok(hub.ready(ticket, protocol::read_ready(ready))?),

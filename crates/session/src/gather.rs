@@ -1,12 +1,18 @@
 //! What a collector knows of one run: its workers and the sum of their snapshots. Pure; kept by `hub.rs` and `local.rs`.
 
-use std::collections::BTreeMap;
+mod answer;
+mod readiness;
+mod worker;
+
 use std::sync::Arc;
 
 use plimsoll_measure::{Snapshot, coalesce};
 use plimsoll_plan::Plan;
 
-use crate::{FailureKind, Final, Readiness, SETUP_LIMIT, StartFailure};
+pub use self::answer::{Applied, Refusal};
+pub use self::readiness::Setup;
+pub use self::worker::{WorkerState, WorkerView};
+use crate::Final;
 
 /// Most points of a run's series: seconds for an hour, then two seconds each, then four ([`coalesce`]).
 pub const SERIES_POINTS: u32 = 3600;
@@ -18,115 +24,6 @@ pub struct Gather {
     workers: Vec<WorkerView>,
     merged: Arc<Snapshot>,
     started: bool,
-}
-
-/// What is known of one worker.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct WorkerView {
-    /// Its share.
-    pub index: u32,
-    /// How far it is.
-    pub state: WorkerState,
-    /// Who it is: the pod's UID; absent until it first said hello.
-    pub uid: Option<String>,
-    /// Number of the last delta that is part of the sum.
-    pub last_seq: u64,
-    /// Nanoseconds of its run that the deltas in the sum cover.
-    pub covered: u64,
-    /// Nanoseconds between its first request's intended instant and its sending, once known.
-    pub skew: Option<u64>,
-    /// What it said at its end.
-    pub last: Option<Final>,
-    /// Which data it holds ([`crate::data_hash`]), if it has said so.
-    pub data_hash: Option<String>,
-    /// It has said that it is ready, perhaps in repetition.
-    was_ready: bool,
-    /// What its setup captured.
-    setup: Option<Arc<str>>,
-    /// Its cumulative snapshot was asked for and has not come yet.
-    awaiting: bool,
-    /// Pods that held the index before; they do not come back.
-    former: Vec<String>,
-}
-
-/// How far a worker is.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub enum WorkerState {
-    /// Never seen.
-    #[default]
-    Absent,
-    /// Said hello.
-    Connected,
-    /// Could start now.
-    Ready,
-    /// Cannot start.
-    Failed(StartFailure),
-    /// Makes load.
-    Running,
-    /// Said its last word; all its deltas are part of the sum.
-    Done,
-    /// Given up by the operator.
-    Lost,
-}
-
-/// What is known of the captures of a run's setup.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Setup {
-    /// They are these; none, if the plan has no setup or it captures nothing.
-    Known(Option<Arc<str>>),
-    /// Worker 0 has not said it here (yet).
-    Awaited,
-    /// Worker 0 is lost and did not say it here: whoever has not started cannot start any more.
-    Gone,
-}
-
-/// What became of a delta.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Applied {
-    /// Part of the sum now.
-    Merged,
-    /// Was part of the sum before, or will be by the cumulative snapshot that is on its way.
-    Duplicate,
-    /// Earlier ones are missing: the worker must send its cumulative snapshot.
-    Gap,
-    /// Replaced counts that could not be told from the others: the sum began anew with it, and every worker whose
-    /// `last_seq` is 0 must send its cumulative snapshot.
-    Restarted,
-}
-
-/// Why a worker is not let in, or its message is not taken.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    /// The plan has fewer shares.
-    #[error("worker index {index} is out of range: the plan has {workers} shares")]
-    IndexOutOfRange {
-        /// The index it came with.
-        index: u32,
-        /// Shares of the plan.
-        workers: u32,
-    },
-    /// The run has begun with another pod in its place.
-    #[error("worker {index} of this run is pod {holder}; after the start a worker is never replaced")]
-    Taken {
-        /// The index.
-        index: u32,
-        /// UID of the pod that holds it.
-        holder: String,
-    },
-    /// A newer pod holds the index.
-    #[error("worker {index} of this run is now pod {holder}, which replaced this one before the start")]
-    Replaced {
-        /// The index.
-        index: u32,
-        /// UID of the pod that holds it.
-        holder: String,
-    },
-    /// The operator gave the worker up.
-    #[error("worker {index} was given up as lost; the run goes on without it")]
-    Lost {
-        /// The index.
-        index: u32,
-    },
 }
 
 impl Gather {
@@ -174,80 +71,6 @@ impl Gather {
             return Err(Refusal::Replaced { index, holder });
         }
         if self.started { Err(Refusal::Taken { index, holder }) } else { Ok(()) }
-    }
-
-    /// A worker could start now, unless what it brings says that it cannot: data that differ from another worker's, captures that cannot
-    /// be handed on; its state is Failed then. Repeating it does no harm.
-    ///
-    /// # Errors
-    /// See [`Refusal`].
-    pub fn ready(&mut self, index: u32, readiness: Readiness) -> Result<(), Refusal> {
-        if let Some(flaw) = self.flaw(&readiness) {
-            return self.failed(index, flaw);
-        }
-        let started = self.started;
-        let worker = self.find(index)?;
-        worker.was_ready = true;
-        worker.data_hash = readiness.data_hash;
-        worker.setup = readiness.setup.map(Arc::from);
-        if matches!(worker.state, WorkerState::Absent | WorkerState::Connected | WorkerState::Failed(_)) {
-            worker.state = if started { WorkerState::Running } else { WorkerState::Ready };
-        }
-        Ok(())
-    }
-
-    /// Why a worker that says it is ready cannot start all the same.
-    fn flaw(&self, readiness: &Readiness) -> Option<StartFailure> {
-        let flaw = |kind, message| Some(StartFailure { kind, message });
-        if let Some(setup) = &readiness.setup {
-            if setup.len() > SETUP_LIMIT {
-                let message = format!(
-                    "setup captured {} bytes, at most {SETUP_LIMIT} are handed to all workers: capture less of each response",
-                    setup.len()
-                );
-                return flaw(FailureKind::SetupFailed, message);
-            }
-            if let Err(error) = serde_json::from_str::<BTreeMap<String, serde::de::IgnoredAny>>(setup) {
-                let message = format!("what setup captured is no JSON object: {error}");
-                return flaw(FailureKind::SetupFailed, message);
-            }
-        }
-        let own = readiness.data_hash.as_ref()?;
-        // Of a worker that repeats itself, its own.
-        let said = |worker: &WorkerView| Some((worker.index, worker.data_hash.clone()?));
-        let (other, theirs) = self.workers.iter().find_map(said)?;
-        let message = || {
-            format!(
-                "its data have the hash {own}, those of worker {other} {theirs}: a ConfigMap of spec.data was changed while the workers \
-                 started; run again, and change none meanwhile"
-            )
-        };
-        if *own == theirs { None } else { flaw(FailureKind::DataDiffers, message()) }
-    }
-
-    /// What the setup captured, for the start of every worker.
-    #[must_use]
-    pub fn setup(&self) -> Setup {
-        if self.plan.script.setup.is_empty() {
-            return Setup::Known(None);
-        }
-        match self.worker(0) {
-            Some(maker) if maker.was_ready => Setup::Known(maker.setup.clone()),
-            Some(maker) if maker.state == WorkerState::Lost => Setup::Gone,
-            _ => Setup::Awaited,
-        }
-    }
-
-    /// A worker cannot start.
-    ///
-    /// # Errors
-    /// See [`Refusal`].
-    pub fn failed(&mut self, index: u32, cause: StartFailure) -> Result<(), Refusal> {
-        let worker = self.find(index)?;
-        if !matches!(worker.state, WorkerState::Running | WorkerState::Done | WorkerState::Lost) {
-            worker.state = WorkerState::Failed(cause);
-        }
-        Ok(())
     }
 
     /// The run begins: from now on no worker is replaced.

@@ -55,7 +55,6 @@ struct Run {
 struct Slot {
     /// Which attachment holds the index; dropping the sender ends its session.
     holder: Option<(u64, oneshot::Sender<()>)>,
-    heard: Option<Instant>,
 }
 
 /// What the workers of a run are to do; each session sends what its worker has not been told.
@@ -148,8 +147,7 @@ impl Hub {
         let runs = self.lock();
         let run = runs.get(key)?;
         let orders = run.orders.borrow().clone();
-        let link =
-            |slot: &Slot| Link { connected: slot.holder.is_some(), age: slot.heard.map(|at| at.elapsed()) };
+        let link = |slot: &Slot| Link { connected: slot.holder.is_some() };
         Some(Progress {
             gather: run.gather.clone(),
             links: run.slots.iter().map(link).collect(),
@@ -247,7 +245,7 @@ impl Hub {
         let (keep, evicted) = oneshot::channel();
         let id = run.attachments;
         if let Some(slot) = slot(&mut run.slots, index) {
-            *slot = Slot { holder: Some((id, keep)), heard: Some(Instant::now()) };
+            slot.holder = Some((id, keep));
         }
         self.announce(&hello.run);
         let ticket = Ticket { run: hello.run.clone(), index, uid: hello.pod_uid.clone(), id };
@@ -307,15 +305,6 @@ impl Hub {
         worker.is_some_and(|worker| worker.last_seq == 0)
     }
 
-    /// A sign of life without news.
-    pub(crate) fn alive(&self, ticket: &Ticket) {
-        self.with(&ticket.run, |run| {
-            if let Some(slot) = run.held(ticket) {
-                slot.heard = Some(Instant::now());
-            }
-        });
-    }
-
     /// Why the connection was taken from a worker.
     pub(crate) fn why_evicted(&self, ticket: &Ticket) -> Denied {
         let mut runs = self.lock();
@@ -353,7 +342,7 @@ impl Hub {
         let mut runs = self.lock();
         let gone = || Denied::for_now("the connection was replaced by another one");
         let run = runs.get_mut(&ticket.run).ok_or_else(gone)?;
-        run.held(ticket).ok_or_else(gone)?.heard = Some(Instant::now());
+        run.held(ticket).ok_or_else(gone)?;
         let changed = change(&mut run.gather)?;
         if at_once || run.announced.is_none_or(|at| at.elapsed() >= PACE) {
             if !at_once {

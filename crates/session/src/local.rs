@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use crate::door::ACK_PATIENCE;
 use crate::{
     Door, Final, Gather, Link, Progress, Readiness, SessionError, Setup, Start, StartFailure, Stop,
-    WorkerState,
+    WorkerState, WorkerView,
 };
 
 /// Lead of the agreed instant over the last worker's ready: enough to wake every thread.
@@ -21,7 +21,6 @@ const LEAD: Duration = Duration::from_millis(5);
 pub fn local(plan: &Arc<Plan>) -> (Vec<LocalDoor>, LocalRun) {
     let room = Arc::new(Room {
         gather: Mutex::new(Gather::new(Arc::clone(plan))),
-        heard: Mutex::new(vec![None; usize::try_from(plan.workers).unwrap_or(usize::MAX)]),
         orders: watch::Sender::new(Orders::default()),
         revision: watch::Sender::new(0),
     });
@@ -39,7 +38,6 @@ pub fn local(plan: &Arc<Plan>) -> (Vec<LocalDoor>, LocalRun) {
 
 struct Room {
     gather: Mutex<Gather>,
-    heard: Mutex<Vec<Option<Instant>>>,
     orders: watch::Sender<Orders>,
     revision: watch::Sender<u64>,
 }
@@ -57,12 +55,8 @@ impl Room {
         change(&mut self.gather.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn heard(&self, index: u32) {
-        let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(at) = usize::try_from(index).ok().and_then(|index| heard.get_mut(index)) {
-            *at = Some(Instant::now());
-        }
-        drop(heard);
+    /// Something changed for whoever collects.
+    fn announce(&self) {
         self.revision.send_modify(|revision| *revision += 1);
     }
 }
@@ -79,11 +73,11 @@ impl LocalRun {
     pub fn observe(&self) -> Progress {
         let gather = self.room.with(|gather| gather.clone());
         let orders = self.room.orders.borrow().clone();
-        let heard = self.room.heard.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let link = |at: &Option<Instant>| Link { connected: at.is_some(), age: at.map(|at| at.elapsed()) };
+        let link = |worker: &WorkerView| Link { connected: worker.state != WorkerState::Absent };
+        let links = gather.workers().iter().map(link).collect();
         Progress {
             gather,
-            links: heard.iter().map(link).collect(),
+            links,
             start: orders.start.map(|(_, wall)| wall),
             stop: orders.stop,
             acked: orders.acked,
@@ -171,7 +165,7 @@ impl Door for LocalDoor {
         if let Some(flaw) = flaw {
             self.give_up(&flaw);
         }
-        self.room.heard(index);
+        self.room.announce();
         if complete {
             self.room.with(Gather::start);
             let start = (Instant::now() + LEAD, SystemTime::now() + LEAD);
@@ -201,7 +195,7 @@ impl Door for LocalDoor {
             tracing::warn!(%refusal, "start failure not taken");
         }
         self.give_up(&message);
-        self.room.heard(index);
+        self.room.announce();
     }
 
     async fn stop_asked(&mut self) -> Stop {
@@ -231,14 +225,14 @@ impl Door for LocalDoor {
         if let Err(refusal) = self.room.with(|gather| gather.delta(index, &uid, seq, false, &delta)) {
             tracing::warn!(%refusal, "delta not taken");
         }
-        self.room.heard(index);
+        self.room.announce();
     }
 
     async fn finish(&mut self, last: Final) -> Result<(), SessionError> {
         let (index, seq) = (self.index, self.seq);
         let told = self.room.with(|gather| gather.done(index, seq, last));
         told.map_err(|refusal| SessionError::Refused(refusal.to_string()))?;
-        self.room.heard(index);
+        self.room.announce();
         let acked = tokio::time::timeout(ACK_PATIENCE, self.orders.wait_for(|orders| orders.acked)).await;
         let cause = "the collecting side did not store the outcome";
         match acked {

@@ -1,6 +1,6 @@
 //! What a collector shows of a run at one moment: given by `hub.rs` to the operator and by `local.rs` to the command line.
 
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use crate::{Gather, Stop};
 
@@ -24,6 +24,4 @@ pub struct Progress {
 pub struct Link {
     /// It is there now.
     pub connected: bool,
-    /// Since its last message; absent if there was none.
-    pub age: Option<Duration>,
 }

@@ -117,7 +117,7 @@ pub(super) fn status(seen: &mut Observed, status: Value) {
 /// What the workers say: `tell` changes it from two that are connected.
 pub(super) fn workers(seen: &mut Observed, tell: impl FnOnce(&mut Gather, &mut Vec<Link>)) {
     let mut gather = Gather::new(Arc::clone(&seen.frozen.as_ref().unwrap().plan));
-    let mut links = vec![Link { connected: true, age: Some(Duration::ZERO) }; 2];
+    let mut links = vec![Link { connected: true }; 2];
     for index in 0..2 {
         gather.hello(index, &format!("pod-{index}")).unwrap();
     }
