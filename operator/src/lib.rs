@@ -1,7 +1,7 @@
 //! Reconciles LoadTests into runs, worker pods and verdicts. [`run`] is the whole operator; `main.rs` is its command line.
 //!
 //! Every replica watches (`watch.rs`), answers workers (`crates/session`) and takes part in the election (`lead.rs`); the leader
-//! reconciles (`schedule.rs`): LoadTests in `test.rs`, LoadTestRuns in `reconcile.rs`.
+//! reconciles (`schedule.rs`): LoadTests in `load_test.rs`, LoadTestRuns in `reconcile.rs`.
 
 mod authenticate;
 mod certificate;
@@ -10,10 +10,10 @@ mod context;
 mod events;
 mod lead;
 mod limits;
+mod load_test;
 mod objects;
 mod reconcile;
 mod schedule;
-mod test;
 mod uninstall;
 mod waiting;
 mod watch;
@@ -247,7 +247,7 @@ async fn reconcile_all(context: &Arc<Context>) {
         let context = Arc::clone(context);
         async move {
             match key {
-                Key::Test(key) => test::reconcile(&context, &key).await,
+                Key::Test(key) => load_test::reconcile(&context, &key).await,
                 Key::Run(key) => reconcile::reconcile(&context, &key).await,
             }
         }

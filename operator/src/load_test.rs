@@ -1,5 +1,5 @@
 //! One LoadTest, one step further: is a run due, which runs are too many, and what is the status to say? Observes and applies here,
-//! decides in `test/decide.rs`. What becomes of the run is `reconcile.rs`'s business; its status is only mirrored.
+//! decides in `load_test/decide.rs`. What becomes of the run is `reconcile.rs`'s business; its status is only mirrored.
 
 mod decide;
 mod status;

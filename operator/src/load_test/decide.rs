@@ -1,5 +1,5 @@
 //! Whether a LoadTest is due for a run, and which of its runs are too many. Pure; what is due is `plimsoll_api::due`, what was observed
-//! comes from `test.rs`.
+//! comes from `load_test.rs`.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
