@@ -92,7 +92,7 @@ fn assert_followed(preset: &str, stages: Stages) {
 
 #[test]
 fn medium_heavy_and_spike_are_followed() {
-    for (preset, stages) in [("medium", MEDIUM), ("heavy", HEAVY), ("spike", SPIKE)] {
-        assert_followed(preset, stages);
-    }
+    let followed = [("medium", MEDIUM), ("heavy", HEAVY), ("spike", SPIKE)]
+        .map(|(preset, stages)| std::thread::spawn(move || assert_followed(preset, stages)));
+    followed.into_iter().for_each(|run| run.join().unwrap());
 }
