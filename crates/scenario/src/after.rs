@@ -1,5 +1,5 @@
 //! What a user makes of a response: checks, captures, sets and metrics of a step, and the conditions that decide. All rules are
-//! here and pure; the engine only passes the [`Note`]s on to its recorder. Compiled by `compile/after.rs`.
+//! here and pure; the engine only passes the [`Note`]s on to its recorder. Compiled by `build/live.rs`.
 
 use std::fmt;
 use std::sync::Arc;

@@ -1,5 +1,5 @@
-//! What can be wrong with a scenario: found by `compile.rs` (before any traffic), `bind.rs` (with the values of the run) or
-//! while rendering (`request.rs`). No message ever holds the value of a variable.
+//! What can be wrong with a scenario: found by `build/` (before any traffic, or with the values of the run) or while
+//! rendering (`request.rs`). No message ever holds the value of a variable.
 
 use std::fmt;
 
