@@ -141,7 +141,7 @@ impl Row {
             Self::Websocket => Work::WebSocket,
             Self::Names => {
                 let names = [1, 10, 100];
-                return names.map(|n| ours(&format!("{n} names"), Work::Names(n))).into();
+                return names.map(|n| ours(&named(n), Work::Names(n))).into();
             }
             Self::Threads => {
                 let both = Who::Plimsoll(bench.plimsoll.clone(), vec![CLIENT_CORE, SERVER_CORE]);
@@ -203,11 +203,11 @@ impl Row {
             note: note.to_owned(),
         };
         if self == Self::Names {
-            let growth = |n: &str, goal| {
-                let what = format!("CPU of {n} to that of 1 name");
-                figure(what, "×", paired.ratios(n, "1 names"), goal, "")
+            let growth = |n: u32, goal| {
+                let what = format!("CPU of {} to that of {}", named(n), named(1));
+                figure(what, "×", paired.ratios(&named(n), &named(1)), goal, "")
             };
-            return vec![growth("10 names", None), growth("100 names", Some(1.1))];
+            return vec![growth(10, None), growth(100, Some(1.1))];
         }
         if self == Self::Threads {
             let note = "the second thread shares its core with the server";
@@ -228,6 +228,11 @@ impl Row {
             .map(|values| figure(format!("CPU to that of the {BASELINE}"), "×", Some(values), None, ""));
         [user].into_iter().chain(before).chain(ratios).collect()
     }
+}
+
+/// What the table calls a client with so many names.
+fn named(names: u32) -> String {
+    if names == 1 { "1 name".to_owned() } else { format!("{names} names") }
 }
 
 /// Whether the server had too little left for a rate to say something of the client.
