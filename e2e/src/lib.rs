@@ -2,6 +2,7 @@
 //! became of a run. The tests are in `tests/cluster_*`; `cargo xtask test` brings the cluster up for them.
 
 pub mod kstatus;
+pub mod language;
 pub mod local;
 pub mod namespace;
 pub mod operator;

@@ -16,18 +16,20 @@ pub struct Local {
     pub outcome: Outcome,
 }
 
-/// Runs a manifest with `plimsoll run - --output json`.
+/// Runs manifests, of which one is a LoadTest, with `plimsoll run - --output json`.
 ///
 /// # Errors
 /// If it does not start, or its output is not one LoadTestRun.
-pub fn run(stage: &Stage, manifest: &Value, arguments: &[&str]) -> Result<Local> {
+pub fn run(stage: &Stage, manifests: &[&Value], arguments: &[&str]) -> Result<Local> {
     use std::io::Write;
     let mut command: Command = stage.cluster.inside(stage.program("plimsoll")?)?;
     command.args(["run", "-", "--output=json", "--quiet"]).args(arguments);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().context("start plimsoll")?;
     if let Some(mut stdin) = child.stdin.take() {
-        stdin.write_all(manifest.to_string().as_bytes())?;
+        for manifest in manifests {
+            writeln!(stdin, "---\n{manifest}")?;
+        }
     }
     let output = child.wait_with_output()?;
     let Some(code) = output.status.code() else { bail!("plimsoll ended with {}", output.status) };

@@ -29,8 +29,9 @@ fn make_namespace(stage: &Stage, name: &str) -> Result<()> {
 #[test]
 fn every_example_is_accepted() -> Result<()> {
     let Some(stage) = stage()? else { return Ok(()) };
+    let examples = paths::root().join("examples");
     let mut seen = 0;
-    for entry in std::fs::read_dir(paths::root().join("examples"))? {
+    for entry in std::fs::read_dir(&examples)?.chain(std::fs::read_dir(examples.join("aragora"))?) {
         let path = entry?.path();
         if path.extension().is_none_or(|extension| extension != "yaml") {
             continue;
@@ -44,7 +45,7 @@ fn every_example_is_accepted() -> Result<()> {
         dry_run(stage, &text, "").with_context(|| path.display().to_string())?;
         seen += 1;
     }
-    assert!(seen >= 9, "{seen} examples");
+    assert!(seen >= 28, "{seen} examples");
     Ok(())
 }
 
@@ -172,7 +173,16 @@ fn explain_is_worth_reading() -> Result<()> {
         "loadtest.spec.slos",
         "loadtest.spec.slos.latency",
         "loadtest.spec.target",
+        "loadtest.spec.data",
+        "loadtest.spec.setup",
+        "loadtest.spec.timeline",
+        "loadtest.spec.flows.steps",
         "loadtest.spec.scenarios.tasks.steps.http",
+        "loadtest.spec.scenarios.steps.poll",
+        "loadtest.spec.scenarios.steps.retry",
+        "loadtest.spec.scenarios.steps.sse",
+        "loadtest.spec.scenarios.steps.websocket",
+        "loadtest.spec.scenarios.steps.websocket.script",
         "loadtest.spec.validity",
         "loadtest.spec.runPolicy",
         "loadtest.status",

@@ -268,7 +268,7 @@ fn open() -> Result<Open> {
     };
     let beside = std::thread::spawn(move || -> Result<_> {
         let web = Web::start(stage, "open-local", AT_ONCE)?;
-        let local = local::run(stage, &manifest(&web.url()), &[])?;
+        let local = local::run(stage, &[&manifest(&web.url())], &[])?;
         Ok((local, web.stop()?))
     });
     let namespace = Namespace::make(stage, "open")?;

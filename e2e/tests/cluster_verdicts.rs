@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use e2e::namespace::{load_test, load_test_run};
 use e2e::outcome::word;
 use e2e::server::{AT_ONCE, Web};
-use e2e::{Namespace, Outcome, Stage, kstatus, local, stage};
+use e2e::{Namespace, Outcome, Stage, kstatus, language, local, stage};
 use serde_json::{Value, json};
 use xtask::cluster::NODE_ADDRESS;
 
@@ -61,7 +61,7 @@ fn ends(namespace: &Namespace<'_>, test: &str, verdict: &str) -> Result<Outcome>
 
 /// The same manifest without a cluster: verdict, reason and exit code.
 fn agrees(stage: &Stage, manifest: &Value, outcome: &Outcome, code: i32) -> Result<()> {
-    let local = local::run(stage, manifest, &[])?;
+    let local = local::run(stage, &[manifest], &[])?;
     assert_eq!(
         (local.outcome.verdict(), local.code),
         (outcome.verdict(), code),
@@ -237,6 +237,24 @@ fn what_is_not_there_is_named() -> Result<()> {
         json!([{"name": "key", "valueFrom": {"secretKeyRef": {"name": "no-such-secret", "key": "k"}}}]);
     secret["spec"]["runPolicy"] = json!({"startTimeout": "30s"});
     namespace.apply(&secret)?;
+    // The kubelet does not say in which ConfigMap it misses a key.
+    namespace.apply(&language::rows())?;
+    let table = |test: &str, map: &str, key: &str| -> Result<()> {
+        let mut test = short(test, &dead(stage));
+        test["spec"]["data"] = json!([{"name": "rows", "configMapKeyRef": {"name": map, "key": key}}]);
+        test["spec"]["scenarios"] =
+            json!([{"name": "s", "steps": [{"http": {"path": "/${data.rows.row}"}}]}]);
+        test["spec"]["runPolicy"] = json!({"startTimeout": "30s"});
+        namespace.apply(&test).map(drop)
+    };
+    table("mapless", "no-such-map", "rows.csv")?;
+    table("keyless", "rows", "no-such-key.csv")?;
+    let outcome = ends(&namespace, "mapless", "Error InvalidReference")?;
+    assert!(outcome.message().contains("no-such-map"), "{}", outcome.message());
+    let outcome = ends(&namespace, "keyless", "Error InvalidReference")?;
+    for part in ["ConfigMap rows", "no-such-key.csv"] {
+        assert!(outcome.message().contains(part), "{part}: {}", outcome.message());
+    }
     let outcome = ends(&namespace, "secret", "Error InvalidReference")?;
     assert!(outcome.message().contains("no-such-secret"), "{}", outcome.message());
     Ok(())

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use k8s_openapi::api::authentication::v1::TokenRequest;
-use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret, ServiceAccount};
+use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret, ServiceAccount, Volume};
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::{Client, ResourceExt};
 use serde_json::{Value, json};
@@ -102,7 +102,7 @@ impl Kubelet {
         self.outlive(&pod).await;
     }
 
-    /// The worker's files, as its volumes say.
+    /// The worker's files, as its volumes say; or what a kubelet says of the volume that cannot be made.
     async fn mount(&self, pod: &Pod, folder: &Path) -> Result<(), String> {
         let namespace = pod.namespace().unwrap();
         let maps: Api<ConfigMap> = Api::namespaced(self.client.clone(), &namespace);
@@ -119,11 +119,12 @@ impl Kubelet {
             std::fs::create_dir_all(&target).unwrap();
             if let Some(source) = &volume.config_map {
                 let map = maps.get_opt(&source.name).await.ok().flatten();
-                let map = map.ok_or_else(|| format!("configmap \"{}\" not found", source.name))?;
+                let map =
+                    map.ok_or_else(|| failed(volume, &format!("configmap \"{}\" not found", source.name)))?;
                 for item in source.items.iter().flatten() {
                     let text = map.data.as_ref().and_then(|data| data.get(&item.key));
                     let text = text.ok_or_else(|| {
-                        format!("configmap references non-existent config key: {}", item.key)
+                        failed(volume, &format!("configmap references non-existent config key: {}", item.key))
                     })?;
                     std::fs::write(target.join(&item.path), text).unwrap();
                 }
@@ -131,11 +132,12 @@ impl Kubelet {
             if let Some(source) = &volume.secret {
                 let name = source.secret_name.clone().unwrap();
                 let secret = secrets.get_opt(&name).await.ok().flatten();
-                let secret = secret.ok_or_else(|| format!("secret \"{name}\" not found"))?;
+                let secret = secret.ok_or_else(|| failed(volume, &format!("secret \"{name}\" not found")))?;
                 for item in source.items.iter().flatten() {
                     let bytes = secret.data.as_ref().and_then(|data| data.get(&item.key));
-                    let bytes =
-                        bytes.ok_or_else(|| format!("references non-existent secret key: {}", item.key))?;
+                    let bytes = bytes.ok_or_else(|| {
+                        failed(volume, &format!("references non-existent secret key: {}", item.key))
+                    })?;
                     std::fs::write(target.join(&item.path), &bytes.0).unwrap();
                 }
             }
@@ -257,8 +259,12 @@ impl Kubelet {
             "metadata": {"generateName": "mount-", "namespace": namespace},
             "involvedObject": {"kind": "Pod", "name": pod.name_any(), "namespace": namespace, "uid": pod.uid()},
             "type": "Warning", "reason": "FailedMount",
-            "message": format!("MountVolume.SetUp failed for volume \"plimsoll-secret-0\" : {missing}"),
+            "message": missing,
         });
         let _ = events.create(&PostParams::default(), &serde_json::from_value(event).unwrap()).await;
     }
+}
+
+fn failed(volume: &Volume, cause: &str) -> String {
+    format!("MountVolume.SetUp failed for volume \"{}\" : {cause}", volume.name)
 }

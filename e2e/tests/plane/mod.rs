@@ -170,6 +170,12 @@ impl Space {
         self.tests().patch(name, &PatchParams::apply("a-user").force(), &Patch::Apply(&test)).await.unwrap()
     }
 
+    /// Makes a ConfigMap.
+    pub(crate) async fn create_config_map(&self, map: &Value) {
+        let maps: Api<ConfigMap> = Api::namespaced(self.stage.client.clone(), &self.name);
+        maps.create(&PostParams::default(), &serde_json::from_value(map.clone()).unwrap()).await.unwrap();
+    }
+
     /// Deletes a LoadTest.
     pub(crate) async fn delete(&self, name: &str) {
         self.tests().delete(name, &DeleteParams::background()).await.unwrap();
