@@ -80,6 +80,7 @@ fn unknown<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a str>) -> 
     let known: Vec<&str> = known.collect();
     match did_you_mean(name, known.iter().copied()) {
         Some(close) => format!("there is no such {what}; did you mean {close:?}?"),
+        None if known.is_empty() => format!("there is no {what} at all: the scenarios have steps"),
         None => format!("there is no such {what}; there are: {}", known.join(", ")),
     }
 }

@@ -5,31 +5,31 @@ use plimsoll_scenario::{
 };
 use plimsoll_slo::text;
 
-/// All lines; those that begin something carry its word.
-pub(super) fn describe(script: &Script, line: &mut dyn FnMut(&str, &str)) {
+/// All lines; those that begin something carry its word. `names` are those of the requests.
+pub(super) fn describe(script: &Script, names: &[String], line: &mut dyn FnMut(&str, &str)) {
     for (word, list) in [("setup", &script.setup), ("teardown", &script.teardown)] {
-        hook(line, word, list);
+        hook(line, names, word, list);
     }
     for call in &script.timeline {
         line("timeline", &format!("at {}", text::duration_exact(call.at)));
-        steps(line, std::slice::from_ref(&call.step), "  ");
+        steps(line, names, std::slice::from_ref(&call.step), "  ");
     }
     for table in &script.data {
         line("data", &format!("{} ({:?}, {:?})", table.name, table.format, table.pick));
     }
     for scenario in &script.scenarios {
-        self::scenario(line, scenario, script);
+        self::scenario(line, names, scenario, script);
     }
 }
 
-fn hook(line: &mut dyn FnMut(&str, &str), word: &str, list: &[Step]) {
+fn hook(line: &mut dyn FnMut(&str, &str), names: &[String], word: &str, list: &[Step]) {
     if !list.is_empty() {
         line(word, "once per run");
-        steps(line, list, "  ");
+        steps(line, names, list, "  ");
     }
 }
 
-fn scenario(line: &mut dyn FnMut(&str, &str), scenario: &Scenario, script: &Script) {
+fn scenario(line: &mut dyn FnMut(&str, &str), names: &[String], scenario: &Scenario, script: &Script) {
     let wait = scenario.wait.map_or_else(|| "no wait".to_owned(), |wait| format!("wait {}", pause(wait)));
     line("scenario", &format!("{} (weight {}, {wait})", scenario.name, scenario.weight));
     for limit in &script.limits {
@@ -45,17 +45,17 @@ fn scenario(line: &mut dyn FnMut(&str, &str), scenario: &Scenario, script: &Scri
     for (word, list) in [("on start", &scenario.on_start), ("on stop", &scenario.on_stop)] {
         if !list.is_empty() {
             line("", word);
-            steps(line, list, "  ");
+            steps(line, names, list, "  ");
         }
     }
     match &scenario.action {
-        Action::Steps(list) => steps(line, list, ""),
+        Action::Steps(list) => steps(line, names, list, ""),
         Action::Tasks(tasks) => {
             for task in tasks {
                 let when =
                     task.when.as_ref().map_or_else(String::new, |when| format!(", when {}", when.expr));
                 line("", &format!("task {} (weight {}{when})", task.name, task.weight));
-                steps(line, &task.steps, "  ");
+                steps(line, names, &task.steps, "  ");
             }
         }
     }
@@ -70,20 +70,21 @@ fn uses(steps: &[Step], script: &Script, limit: &str) -> bool {
     steps.iter().any(named)
 }
 
-fn steps(line: &mut dyn FnMut(&str, &str), list: &[Step], indent: &str) {
+fn steps(line: &mut dyn FnMut(&str, &str), names: &[String], list: &[Step], indent: &str) {
     for step in list {
-        line("", &format!("{indent}{}{}", action(step), modifiers(step)));
+        line("", &format!("{indent}{}{}", action(step, names), modifiers(step)));
         if let StepAction::Run(inner) = &step.action {
-            steps(line, inner, &format!("{indent}  "));
+            steps(line, names, inner, &format!("{indent}  "));
         }
     }
 }
 
-fn action(step: &Step) -> String {
+fn action(step: &Step, names: &[String]) -> String {
+    let name = named(step, names);
     match &step.action {
-        StepAction::Http(http) => request(http),
+        StepAction::Http(http) => name + &request(http),
         StepAction::Poll(poll) => format!(
-            "poll {} every {} until {}, at most {}",
+            "{name}poll {} every {} until {}, at most {}",
             request(&poll.http),
             text::duration_exact(poll.every),
             poll.done.expr,
@@ -91,10 +92,10 @@ fn action(step: &Step) -> String {
         ),
         StepAction::WebSocket(socket) => {
             let script: Vec<&str> = socket.script.iter().map(socket_action).collect();
-            format!("websocket {}: {}", socket.handshake.path, script.join(", "))
+            format!("{name}websocket {}: {}", socket.handshake.path, script.join(", "))
         }
         StepAction::Sse(sse) => {
-            format!("events of {}, at most {}", request(&sse.http), text::duration_exact(sse.limit))
+            format!("{name}events of {}, at most {}", request(&sse.http), text::duration_exact(sse.limit))
         }
         StepAction::Pause(wait) => format!("pause {}", pause(*wait)),
         StepAction::Run(inner) => format!("run {}", text::counted(inner.len() as u64, "step")),
@@ -106,6 +107,21 @@ fn action(step: &Step) -> String {
                 format!("set {}", names.join(", "))
             }
         }
+    }
+}
+
+/// The name that a step's requests count under, if it is not the one that its method and path give.
+fn named(step: &Step, names: &[String]) -> String {
+    let (http, method) = match &step.action {
+        StepAction::Http(http) => (&**http, http.method.as_str()),
+        StepAction::Poll(poll) => (&poll.http, poll.http.method.as_str()),
+        StepAction::WebSocket(socket) => (&socket.handshake, "WS"),
+        StepAction::Sse(sse) => (&sse.http, "SSE"),
+        StepAction::Pause(_) | StepAction::Run(_) | StepAction::Nothing => return String::new(),
+    };
+    match names.get(usize::from(http.request)) {
+        Some(name) if *name != format!("{method} {}", http.path) => format!("{name}: "),
+        _ => String::new(),
     }
 }
 

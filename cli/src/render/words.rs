@@ -27,7 +27,7 @@ pub(super) fn plan(resolved: &Resolved) -> String {
         let spans: Vec<String> = window.spans.iter().map(|(from, to)| span(*from, *to)).collect();
         line(&mut out, "judged", &format!("{} as window {}", spans.join(" and "), window.name));
     }
-    script::describe(&plan.script, &mut |word, text| line(&mut out, word, text));
+    script::describe(&plan.script, &plan.layout.requests, &mut |word, text| line(&mut out, word, text));
     // A judgement of nothing knows every bound.
     let nothing =
         judge(&resolved.slos, &resolved.validity, &plan.layout, &Snapshot::default(), &Facts::default());
