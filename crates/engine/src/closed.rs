@@ -178,6 +178,7 @@ async fn live(core: &Core, load: &Load, lane: &mut Lane, scenario: &CompiledScen
             return true;
         }
         let steps = begin_iteration(core, lane, scenario);
+        lane.now = Some(now);
         let then = run(core, lane, steps).await;
         core.recorder().health().iterations += 1;
         if then == Then::EndUser {

@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 
 use crate::clock::{Clock, nanos};
 use crate::dial::{Destination, Dialer};
+use crate::h1::Known;
 use crate::limit::Limits;
 use crate::pool::Pool;
 use crate::redact::Redact;
@@ -95,6 +96,8 @@ pub(crate) struct Core {
     first: FirstSent,
     recorder: RefCell<Recorder>,
     buffer: RefCell<Box<[u8]>>,
+    /// By the ordinal of the request.
+    known: RefCell<Box<[Known]>>,
     rows: RefCell<Rows>,
     redact: Arc<Redact>,
     /// Metrics whose failure to be computed was shown.
@@ -103,6 +106,7 @@ pub(crate) struct Core {
 
 impl Core {
     pub(crate) fn new(parts: Parts) -> Self {
+        let known = (0..parts.bound.requests).map(|_| Known::default()).collect();
         Self {
             clock: parts.clock,
             seed: parts.seed,
@@ -118,6 +122,7 @@ impl Core {
             first: parts.first,
             recorder: RefCell::new(parts.recorder),
             buffer: RefCell::new(vec![0; BUFFER].into()),
+            known: RefCell::new(known),
             rows: RefCell::new(parts.rows),
             redact: parts.redact,
             shown: RefCell::default(),
@@ -134,6 +139,12 @@ impl Core {
     #[inline]
     pub(crate) fn buffer(&self) -> RefMut<'_, Box<[u8]>> {
         self.buffer.borrow_mut()
+    }
+
+    /// The head of the last response to a request; borrowed within one poll.
+    #[inline]
+    pub(crate) fn known(&self, request: usize) -> Option<RefMut<'_, Known>> {
+        RefMut::filter_map(self.known.borrow_mut(), |known| known.get_mut(request)).ok()
     }
 
     /// Where this core is in the tables of variables; borrowed for a call.

@@ -19,7 +19,15 @@ pub(crate) struct Deadline {
 impl Deadline {
     /// The future's output, or `None` at the limit (up to 2 ms after it).
     pub(crate) async fn within<F: Future>(&mut self, limit: Instant, future: F) -> Option<F::Output> {
-        let mut future = pin!(future);
+        self.within_pinned(limit, pin!(future)).await
+    }
+
+    /// [`Self::within`], of a future that is large and stays where it is.
+    pub(crate) async fn within_pinned<F: Future>(
+        &mut self,
+        limit: Instant,
+        mut future: Pin<&mut F>,
+    ) -> Option<F::Output> {
         let Self { timer, armed } = self;
         let timer = timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(limit.into())));
         if timer.deadline().into_std() > limit {

@@ -120,7 +120,7 @@ async fn elsewhere(
             let (out, mut env) = render.env(core);
             let bytes = message.h1(out, &mut env)?;
             show(core, bytes);
-            h1::exchange(&mut io, bytes, *expecting, keep, None, flight).await
+            h1::exchange(&mut io, bytes, *expecting, keep, (None, None), flight).await
         }
     };
     result.map_err(|broken| match broken {

@@ -24,6 +24,8 @@ pub(crate) struct Lane {
     pub(crate) retires: u64,
     /// When the schedule asked for its next request, if a schedule did and the request was not begun yet.
     pub(crate) due: Option<u64>,
+    /// The time, if it was read just now, for the step that is next.
+    pub(crate) now: Option<u64>,
     /// It finishes what it has begun: requests may begin until the hard end.
     pub(crate) finishing: bool,
     /// Its next request repeats one that failed.
@@ -48,6 +50,7 @@ impl Lane {
             span,
             retires,
             due: None,
+            now: None,
             finishing: false,
             retry: false,
             failed: false,

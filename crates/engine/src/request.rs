@@ -1,6 +1,7 @@
 //! One request of a user: take a connection, exchange, judge, follow redirects, record. Connections are in `pool.rs`, bytes in
 //! `h1/` and `h2.rs`, the sample in `flight.rs`; `steps.rs` says when. Where redirects lead is in `redirect.rs`.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use plimsoll_measure::{End, ErrorClass};
@@ -28,6 +29,24 @@ pub(crate) enum Message<'m> {
 }
 
 impl Message<'_> {
+    /// Whether rendering it makes no choice.
+    #[inline]
+    fn is_static(&self) -> bool {
+        match self {
+            Self::Step(step) => step.as_static().is_some(),
+            Self::Parts(_) => true,
+        }
+    }
+
+    /// The number of a request whose response is likely to repeat.
+    #[inline]
+    fn ordinal(&self) -> Option<usize> {
+        match self {
+            Self::Step(step) => Some(step.ordinal),
+            Self::Parts(_) => None,
+        }
+    }
+
     pub(crate) fn h1<'a>(&'a self, out: &'a mut Vec<u8>, env: &mut Env<'_>) -> Result<&'a [u8], Fault> {
         match self {
             Self::Step(step) => {
@@ -80,16 +99,20 @@ pub(crate) async fn perform(
         upgrade: step.upgrades,
         headers: needs.headers,
     };
-    // A redirect repeats the very choices of the request that it answers.
-    let choices = lane.memory.rng.clone();
-    // What does not vary does not see the time.
-    let epoch = if step.as_static().is_some() { 0 } else { core.epoch() };
+    // A redirect repeats the very choices of the request that it answers. What does not vary makes none, and does not see the time.
+    let (choices, epoch) = match step.as_static() {
+        Some(_) => (None, 0),
+        None => (Some(lane.memory.rng.clone()), core.epoch()),
+    };
     let Lane { memory, link, out, body, deadline, .. } = &mut *lane;
     let keep = Keep { body, all: needs.body, unless: Some(&step.expect) };
     let mut exchange =
         Exchange { message: Message::Step(step), expecting, keep, render: Render { out, memory, epoch } };
-    let attempt = to_target(&mut exchange, link, &mut flight);
-    let (head, now) = match deadline.within(limit, attempt).await {
+    let answer = {
+        let attempt = pin!(to_target(&mut exchange, link, &mut flight));
+        deadline.within_pinned(limit, attempt).await
+    };
+    let (head, now) = match answer {
         Some(Ok(done)) => done,
         Some(Err(fault)) => return failed(core, lane, needs, flight, fault),
         None => return failed(core, lane, needs, flight, timed_out(step)),
@@ -99,6 +122,7 @@ pub(crate) async fn perform(
         return flight.end(End::Complete { status: head.status, error: None }, now);
     }
     if head.location.is_some() {
+        let choices = choices.unwrap_or_else(|| lane.memory.rng.clone());
         let redirected = Redirected { head, now, choices, epoch };
         return Box::pin(follow(lane, step, needs, flight, redirected, limit)).await;
     }
@@ -205,9 +229,12 @@ pub(crate) async fn to_target(
     flight: &mut Flight<'_>,
 ) -> Result<(Head, u64), Fault> {
     let core = flight.core();
-    let choices = exchange.render.memory.rng.clone();
-    for _ in 0..ATTEMPTS {
-        exchange.render.memory.rng = choices.clone();
+    let varies = !exchange.message.is_static();
+    let choices = varies.then(|| exchange.render.memory.rng.clone());
+    for attempt in 0..ATTEMPTS {
+        if let (1.., Some(choices)) = (attempt, &choices) {
+            exchange.render.memory.rng = choices.clone();
+        }
         exchange.keep.body.clear();
         let mut taken = core.pool.take(own, flight).await.map_err(Fault::from)?;
         let result = match taken.held.link_mut().map(|link| &mut link.wire) {
@@ -223,7 +250,7 @@ pub(crate) async fn to_target(
                 };
                 show(core, bytes);
                 let ready = flight.ready(taken.at_once);
-                h1::exchange(io, bytes, *expecting, keep, ready, flight).await
+                h1::exchange(io, bytes, *expecting, keep, (ready, message.ordinal()), flight).await
             }
             // Boxed, so that users of HTTP/1.1 do not carry its state.
             _ => Box::pin(over_h2(exchange, taken.held.link(), flight)).await,

@@ -29,13 +29,15 @@ pub(crate) enum Then {
 
 /// Does steps in order.
 pub(crate) async fn run(core: &Core, lane: &mut Lane, steps: &[CompiledStep]) -> Then {
+    let mut now = lane.now.take();
     for step in steps {
+        let now = now.take();
         let then = match &step.action {
             CompiledStepAction::Http(http) if is_plain(step) => {
                 if !enters(core, lane, step) {
                     continue;
                 }
-                let now = core.clock.now();
+                let now = now.filter(|_| step.when.is_none()).unwrap_or_else(|| core.clock.now());
                 let Some(flight) = lane.begin(core, http.request, now) else { return Then::Over };
                 let ended = perform(core, lane, http, needs(core, step), flight, now).await;
                 after(core, lane, step, ended.at);

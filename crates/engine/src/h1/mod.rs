@@ -3,6 +3,7 @@
 //! `reader.rs` and `chunked.rs` are the pure part; this file moves bytes. Connections come from and return to `pool.rs`.
 
 mod chunked;
+mod known;
 mod reader;
 
 use std::future::poll_fn;
@@ -18,6 +19,7 @@ use crate::flight::Flight;
 use crate::io::Io;
 use crate::keep::Keep;
 
+pub(crate) use known::Known;
 pub(crate) use reader::{Expecting, Head, Headers, Reader};
 
 /// Why an exchange came to nothing.
@@ -44,13 +46,13 @@ pub(crate) fn is_stale(io: &mut Io, cx: &mut Context<'_>) -> bool {
 /// Sends a rendered request and reads the response to its end; of the body is kept what `keep` asks for. Returns the head and the time of the last
 /// byte.
 ///
-/// `ready` is the time, if it was read just now.
+/// `ready` is the time, if it was read just now; `ordinal` numbers requests whose responses may repeat.
 pub(crate) async fn exchange(
     io: &mut Io,
     request: &[u8],
     expecting: Expecting,
     keep: &mut Keep<'_>,
-    ready: Option<u64>,
+    (ready, ordinal): (Option<u64>, Option<usize>),
     flight: &mut Flight<'_>,
 ) -> Result<(Head, u64), Broken> {
     let ready = ready.unwrap_or_else(|| flight.core().clock.now());
@@ -72,7 +74,11 @@ pub(crate) async fn exchange(
                 Err(error) => return Poll::Ready(Err(lost(&error))),
                 Ok(()) => {
                     flight.read(|| core.clock.now(), bytes.len());
-                    reader.feed(bytes, &mut |status, piece| keep.take(status, piece))?;
+                    let mut body = |status, piece: &[u8]| keep.take(status, piece);
+                    match ordinal.and_then(|ordinal| core.known(ordinal)) {
+                        Some(mut known) => known.feed(&mut reader, bytes, &mut body)?,
+                        None => reader.feed(bytes, &mut body)?,
+                    };
                     pieces += 1;
                 }
             }

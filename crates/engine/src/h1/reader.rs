@@ -41,6 +41,14 @@ pub(crate) struct Expecting {
     pub(crate) headers: bool,
 }
 
+/// What a plain head said: all that follows from it is here.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Said {
+    status: u16,
+    keep_alive: bool,
+    phase: Phase,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     Head,
@@ -72,6 +80,27 @@ impl Reader {
     /// The head, as soon as it is complete.
     pub(crate) fn head(&self) -> Option<&Head> {
         (self.phase != Phase::Head).then_some(&self.head)
+    }
+
+    /// Whether nothing of the head has been read, nor any interim response, and no header is to be kept.
+    #[inline]
+    pub(super) fn is_fresh(&self) -> bool {
+        self.phase == Phase::Head && self.partial.is_empty() && !self.expecting.headers
+    }
+
+    /// What the head said, if it is complete and nothing but this is kept of it.
+    pub(super) fn said(&self) -> Option<Said> {
+        let Head { status, keep_alive, ref location, ref headers } = self.head;
+        let plain = self.phase != Phase::Head && location.is_none() && headers.is_empty();
+        plain.then_some(Said { status, keep_alive, phase: self.phase })
+    }
+
+    /// Goes on as after a head that said so.
+    #[inline]
+    pub(super) fn hear(&mut self, said: Said) {
+        self.head.status = said.status;
+        self.head.keep_alive = said.keep_alive;
+        self.phase = said.phase;
     }
 
     /// The head, once [`Self::is_done`]. Bytes after the response end its connection.
@@ -139,7 +168,7 @@ impl Reader {
     }
 
     /// Returns how many bytes of `input` it used; the phase changes when a final head is complete.
-    fn take_head(&mut self, input: &[u8]) -> Result<usize, Fault> {
+    pub(super) fn take_head(&mut self, input: &[u8]) -> Result<usize, Fault> {
         if self.partial.is_empty() {
             if let Some(used) = self.parse(input)? {
                 return Ok(used);
@@ -247,6 +276,9 @@ impl Framing {
                     let last = tokens(header.value).last().unwrap_or(b"");
                     framing.chunked = last.eq_ignore_ascii_case(b"chunked");
                     framing.unframed = !framing.chunked;
+                }
+                10 if header.name.eq_ignore_ascii_case("connection") && header.value == b"keep-alive" => {
+                    framing.keep_alive = true;
                 }
                 10 if header.name.eq_ignore_ascii_case("connection") => {
                     for token in tokens(header.value) {
