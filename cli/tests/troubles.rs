@@ -58,7 +58,8 @@ fn a_refused_token_is_told_with_the_targets_own_words() {
     assert_eq!(exit, Some(1), "{report}");
     assert!(report.contains("GET /api/debates: Status (status 401: "), "{report}");
     assert!(report.contains("the target refuses the credentials: check the secret behind vars"), "{report}");
-    let (exit, report) = run(&trouble, "spec.scenarios[name=reader].steps[0].http.expect={status: [200, 401]}");
+    let (exit, report) =
+        run(&trouble, "spec.scenarios[name=reader].steps[0].http.expect={status: [200, 401]}");
     assert_eq!(exit, Some(0), "an expected 401 is no failure: {report}");
     assert!(joined(&report).contains("Statuses 401: "), "{report}");
 }
@@ -72,7 +73,8 @@ fn a_rate_limit_is_told_and_can_be_expected_and_judged() {
     assert!(report.contains("GET /api/debates: Status (status 429: "), "{report}");
     assert!(report.contains("the target limits the rate: lower the load"), "{report}");
     assert!(report.contains(", 200: 5 "), "exactly the burst passes: {report}");
-    let (exit, report) = run(&trouble, "spec.slos=[{name: limited, statusRate: {status: [429], atLeast: 50%}}]");
+    let (exit, report) =
+        run(&trouble, "spec.slos=[{name: limited, statusRate: {status: [429], atLeast: 50%}}]");
     assert_eq!(exit, Some(0), "{report}");
 }
 

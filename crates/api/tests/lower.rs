@@ -500,11 +500,10 @@ fn steps_share_metrics_and_places_by_name() {
 
 #[test]
 fn loads_flows_and_places_that_cannot_be_are_refused() {
-    let own = "  target: {url: http://a}\n  scenarios: [{name: s, profile: {users: 2, duration: 9s}, steps: [{http: {path: /}}]}]\n";
-    let mut differing = String::new();
-    for (text, expected) in [
+    let own = OWN;
+    assert_refused(&[
         (
-            format!("{own}  profile: {{users: 3, duration: 1s}}\n"),
+            format!("{OWN}  profile: {{users: 3, duration: 1s}}\n"),
             "7:12: spec.profile: every scenario has a profile of its own, so nobody makes this load: remove it",
         ),
         (
@@ -539,6 +538,13 @@ fn loads_flows_and_places_that_cannot_be_are_refused() {
                 + "  flows: [{name: f, steps: [{concurrency: {max: 2, group: g}, http: {path: /}}]}]\n",
             "7:43: spec.flows[0].steps[0].concurrency: a place of \"g\" is held already, so that users would wait for themselves for ever",
         ),
+    ]);
+}
+
+#[test]
+fn steps_tables_and_slos_that_cannot_be_are_refused() {
+    let own = OWN;
+    assert_refused(&[
         (
             own.replace("{http: {path: /}}", "{retry: {attempts: 3}, pause: {constant: 1s}}"),
             "6:76: spec.scenarios[0].steps[0].retry: nothing is sent that could be tried again: remove retry",
@@ -559,15 +565,15 @@ fn loads_flows_and_places_that_cannot_be_are_refused() {
             "6:122: spec.scenarios[0].steps[0].websocket.script[1]: comes after the session was closed: move it before close or awaitClose",
         ),
         (
-            format!("{own}  data: [{{name: d, configMapKeyRef: {{name: m, key: users}}}}]\n"),
+            format!("{OWN}  data: [{{name: d, configMapKeyRef: {{name: m, key: users}}}}]\n"),
             "7:10: spec.data[0].format: required: the key \"users\" ends neither in .csv nor in .jsonl or .ndjson",
         ),
         (
-            format!("{own}  slos: [{{name: x, metric: GET /, count: {{atLeast: 1}}}}]\n"),
+            format!("{OWN}  slos: [{{name: x, metric: GET /, count: {{atLeast: 1}}}}]\n"),
             "7:28: spec.slos[0].metric: there is no metric \"GET /\", nor any other",
         ),
         (
-            format!("{own}  slos: [{{name: x, rate: {{atLeast: 1%}}}}]\n"),
+            format!("{OWN}  slos: [{{name: x, rate: {{atLeast: 1%}}}}]\n"),
             "7:26: spec.slos[0].rate: of which metric? set metric to its name",
         ),
         (
@@ -577,13 +583,40 @@ fn loads_flows_and_places_that_cannot_be_are_refused() {
             ),
             "7:43: spec.slos[0].latency: \"seen\" is a counter, which has no latency: use count",
         ),
-    ] {
-        let found = spec(&text).expect_err(&text);
+    ]);
+}
+
+/// A spec whose one scenario has a load of its own.
+const OWN: &str = "  target: {url: http://a}\n  scenarios: [{name: s, profile: {users: 2, duration: 9s}, steps: [{http: {path: /}}]}]\n";
+
+/// Specs, and what must be said of each.
+fn assert_refused(cases: &[(String, &str)]) {
+    let mut differing = String::new();
+    for (text, expected) in cases {
+        let found = spec(text).expect_err(text);
         if !found.iter().any(|problem| problem.to_string().starts_with(&format!("m.yaml:{expected}"))) {
             differing += &format!("{expected}\n{found:#?}\n");
         }
     }
     assert!(differing.is_empty(), "{differing}");
+}
+
+#[test]
+fn users_of_three_limits_that_would_wait_in_a_circle_are_refused() {
+    let flow = |name: &str, group: &str| {
+        format!(
+            "  - {{name: {name}, steps: [{{concurrency: {{max: 1, group: {group}}}, http: {{path: /}}}}]}}\n"
+        )
+    };
+    let call = |flow: &str, group: &str| format!("{{run: {flow}, concurrency: {{max: 1, group: {group}}}}}");
+    let steps = [call("b", "one"), call("c", "two"), call("a", "three")].join(", ");
+    let text = format!(
+        "  target: {{url: http://a}}\n  profile: {{users: 2, duration: 9s}}\n  scenarios: [{{name: s, steps: [{steps}]}}]\n  flows:\n{}",
+        [flow("a", "one"), flow("b", "two"), flow("c", "three")].concat()
+    );
+    let found = spec(&text).expect_err(&text)[0].to_string();
+    let told = r#"spec.flows[0].steps[0].concurrency: a place of "one" is asked for while one of "three" is held, and elsewhere the other way round"#;
+    assert!(found.contains(told), "{found}");
 }
 
 #[test]

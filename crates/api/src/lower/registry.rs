@@ -129,7 +129,7 @@ impl Registry {
                 format!(
                     "a place of {group:?} is held already, so that users would wait for themselves for ever"
                 )
-            } else if self.nested.contains(&(index, *outer)) {
+            } else if self.leads(index, *outer) {
                 format!(
                     "a place of {group:?} is asked for while one of {other:?} is held, and elsewhere the other way round, so that users would wait for each other for ever"
                 )
@@ -140,6 +140,17 @@ impl Registry {
             errors.add(format!("{at}.concurrency"), format!("{problem}: limit only the outer step"));
         }
         Some(index)
+    }
+
+    /// Whether somebody who holds a place of `from` asks for one of `to`, or for one whose holders do, over any number of limits.
+    fn leads(&self, from: u16, to: u16) -> bool {
+        let mut known = BTreeSet::from([from]);
+        let mut ahead = vec![from];
+        while let Some(outer) = ahead.pop() {
+            let inner = self.nested.range((outer, 0)..=(outer, u16::MAX)).map(|(_, inner)| *inner);
+            ahead.extend(inner.filter(|inner| known.insert(*inner)));
+        }
+        known.contains(&to)
     }
 }
 

@@ -137,7 +137,7 @@ impl Context<'_> {
             delay: retry.delay.map_or(0, |delay| delay.nanos),
             factor: retry.factor.unwrap_or(1).saturating_mul(1000),
             max_delay: retry.max_delay.unwrap_or(GoDuration::from_secs(30)).nanos,
-            on: retry.on.iter().map(|status| (status.from, status.to)).collect(),
+            on: retry.status.iter().map(|status| (status.from, status.to)).collect(),
             honour_retry_after: retry.honour_retry_after.unwrap_or_default(),
             metric: self.metric(&name, MetricKind::Rate, Some(request), &format!("{at}.retry")),
         })

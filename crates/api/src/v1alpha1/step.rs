@@ -146,7 +146,7 @@ pub struct Retry {
     /// Statuses that are tried again even if they are expected.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 50), extend("x-kubernetes-list-type" = "atomic"))]
-    pub on: Vec<StatusMatch>,
+    pub status: Vec<StatusMatch>,
     /// A Retry-After header in seconds replaces the pause. Default false.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub honour_retry_after: Option<bool>,
