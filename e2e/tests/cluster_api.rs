@@ -177,7 +177,9 @@ fn explain_is_worth_reading() -> Result<()> {
         "loadtest.spec.setup",
         "loadtest.spec.timeline",
         "loadtest.spec.flows.steps",
-        "loadtest.spec.scenarios.tasks.steps.http",
+        "loadtest.spec.scenarios.tasks",
+        "loadtest.spec.scenarios.tasks.steps",
+        "loadtest.spec.scenarios.steps.http",
         "loadtest.spec.scenarios.steps.poll",
         "loadtest.spec.scenarios.steps.retry",
         "loadtest.spec.scenarios.steps.sse",
@@ -198,6 +200,12 @@ fn explain_is_worth_reading() -> Result<()> {
             .with_context(|| format!("{path}: no fields"))?;
         assert!(!text.contains("<empty>"), "{path} has no description");
         assert!(!fields.contains("<no description>"), "{path}:\n{fields}");
+    }
+    // What is said of a step in a scenario is not said again wherever steps stand, but where to find it is.
+    for steps in ["setup", "teardown", "flows.steps", "scenarios.onStart", "scenarios.tasks.steps"] {
+        let text = stage.kubectl(&["explain", &format!("loadtest.spec.{steps}")])?;
+        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(text.contains("See spec.scenarios.steps for their fields"), "{steps}:\n{text}");
     }
     let profile = stage.kubectl(&["explain", "loadtest.spec.profile"])?;
     for word in ["preset", "smoke", "spawnRate", "warmup", "arrivals", "start per second", "gracefulStop"] {

@@ -106,6 +106,12 @@ fn an_api_server_takes_the_resource_definitions_and_every_example() {
                 continue;
             }
             let file = file.to_str().unwrap();
+            seen += 1;
+            // A file with runs that get their names from the API server is made, and never applied.
+            if std::fs::read_to_string(file).unwrap().contains("generateName") {
+                kubectl(&["create", "--dry-run=server", "--validate=strict", "--filename", file]).unwrap();
+                continue;
+            }
             kubectl(&["apply", "--validate=strict", "--filename", file]).unwrap();
             // What was taken is what was written: a second time there is nothing to do, whoever applies.
             let again = kubectl(&["apply", "--filename", file]).unwrap();
@@ -121,7 +127,6 @@ fn an_api_server_takes_the_resource_definitions_and_every_example() {
             kubectl(&by_another).unwrap();
             assert!(again.lines().all(|line| line.ends_with(" unchanged")), "{file}: {again}");
             assert_eq!(kubectl(&version).unwrap(), before, "{file}");
-            seen += 1;
         }
     }
     assert!(seen >= 28, "{seen} examples");
