@@ -68,7 +68,7 @@ impl Bench {
 /// Measures and prints.
 ///
 /// # Errors
-/// If this machine has one core only, or Plimsoll or a server does not start or fails.
+/// If this machine has one core only, a server does not start, or a row could not be measured; the others are printed all the same.
 pub fn run(options: &Options) -> Result<()> {
     if std::thread::available_parallelism()?.get() < 2 {
         bail!("the benchmark needs two cores, one for the clients and one for the servers");
@@ -86,11 +86,16 @@ pub fn run(options: &Options) -> Result<()> {
     let (plimsoll, testbed) = report::step("plimsoll and testbed", || programs(options))?;
     let server = Server::start(&scratch, &testbed)?;
     let bench = Bench { plimsoll, options: options.clone(), server, found, folder: scratch };
-    let (mut measured, mut figures) = (Vec::new(), Vec::new());
+    let (mut measured, mut figures, mut failed) = (Vec::new(), Vec::new(), Vec::new());
     for row in rows {
-        let (paired, own) = report::step(row.name(), || row.measure(&bench))?;
-        measured.extend(paired);
-        figures.extend(own);
+        // A row that fails must not cost what the others have measured.
+        match report::step(row.name(), || row.measure(&bench)) {
+            Ok((paired, own)) => {
+                measured.extend(paired);
+                figures.extend(own);
+            }
+            Err(why) => failed.push(format!("{}: {why:#}", row.name())),
+        }
     }
     print::clients(&measured);
     print::figures(&figures);
@@ -104,7 +109,11 @@ pub fn run(options: &Options) -> Result<()> {
         "clients": bench.found.iter().map(|found| found.version.as_str()).collect::<Vec<_>>(),
         "processor": processor(), "kernel": kernel(),
     });
-    print::file(&folder.join(format!("engine-{started}.jsonl")), &about, &measured, &figures)
+    print::file(&folder.join(format!("engine-{started}.jsonl")), &about, &measured, &figures)?;
+    if !failed.is_empty() {
+        bail!("rows that could not be measured:\n{}", failed.join("\n"));
+    }
+    Ok(())
 }
 
 /// Builds Plimsoll, unless there is one to measure, and the testbed.
