@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
 use plimsoll_api::v1alpha1::LoadTest;
 use plimsoll_api::{Object, References, crds, lower, read};
@@ -295,6 +296,11 @@ metadata: {name: aragora}
 stringData: {token: static}
 ";
 
+/// Manifests with an operation of which so short a run may do none.
+const RARE: [&str; 2] = ["api-load.yaml", "k6-api-test.yaml"];
+/// Manifests that run at once.
+const AT_ONCE: usize = 3;
+
 /// Runs a manifest, shortened, against a stand-in of its own; what is wrong with the outcome.
 fn run(name: &str, manifest: &str, config: Config) -> Result<(), String> {
     let short = shorten(&load_test(name, manifest));
@@ -308,10 +314,12 @@ fn run(name: &str, manifest: &str, config: Config) -> Result<(), String> {
     let result = fs::read(&file);
     drop(fs::remove_file(&file));
     let told = || format!("{name}: {}{}", text(&output.stdout), text(&output.stderr));
-    if output.status.code() != Some(0) {
+    let result: Value = serde_json::from_slice(&result.map_err(|_| told())?).unwrap();
+    // One operation in twenty may not be drawn at all.
+    let not_drawn = RARE.contains(&name) && result["status"]["reason"] == "NoData";
+    if output.status.code() != Some(0) && !not_drawn {
         return Err(told());
     }
-    let result: Value = serde_json::from_slice(&result.map_err(|_| told())?).unwrap();
     compare(&plan, &result, &testbed.stats()).map_err(|wrong| format!("{name}: {wrong}"))
 }
 
@@ -320,16 +328,18 @@ fn every_manifest_runs_and_the_target_counts_the_same_requests() {
     let manifests = manifests("aragora");
     assert!(manifests.len() >= 17, "{:?}", manifests.keys());
     let wanted = std::env::var("ONLY").unwrap_or_default();
-    // One after the other: the machine is busy enough with each.
-    let wrong: Vec<String> = manifests
-        .iter()
-        .filter(|(name, _)| name.contains(&wanted))
-        .filter_map(|(name, manifest)| {
+    let left = Mutex::new(manifests.iter().filter(|(name, _)| name.contains(&wanted)));
+    let wrong = Mutex::new(Vec::new());
+    let work = || {
+        loop {
+            let Some((name, manifest)) = left.lock().unwrap().next() else { return };
             // The tutorials' path is not one of the service's.
             let config = Config { routes: vec![Route::at("/api/custom")], ..Config::aragora() };
-            run(name, manifest, config).err()
-        })
-        .collect();
+            wrong.lock().unwrap().extend(run(name, manifest, config).err());
+        }
+    };
+    std::thread::scope(|scope| (0..AT_ONCE).for_each(|_| drop(scope.spawn(work))));
+    let wrong = wrong.into_inner().unwrap();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
