@@ -34,7 +34,8 @@ pub(super) fn metrics(source: Source) -> Vec<String> {
     .collect()
 }
 
-/// What scenarios say of themselves is shown only where it failed, what users ask for always.
+/// A check is shown even if it was never judged, everything else once something was observed; of what scenarios say of themselves that
+/// is only what failed.
 fn is_shown(kind: MetricKind, total: &MetricTotal) -> bool {
     total.count > 0 || matches!(kind, MetricKind::Check)
 }
