@@ -1,6 +1,8 @@
 //! Decides for every request, and every observation of a metric, which objectives it belongs to and whether it is bad for them.
 //! Precomputed for `recorder.rs`.
 
+use crate::batch::{LATENCY, Short};
+use crate::histogram::Totals;
 use crate::{
     Bad, ErrorClass, Layout, MetricId, Objective, ObjectiveCount, Observation, Population, RequestId, Sample,
     WindowId,
@@ -58,8 +60,32 @@ impl Bounds {
         Self { cells, metrics: metrics.collect(), rules }
     }
 
+    /// Counts samples of this cell that succeeded, all with the same status.
+    pub(crate) fn batch(
+        &self,
+        (cell, status): (usize, u16),
+        samples: &[Short],
+        latency: &Totals,
+        counts: &mut [ObjectiveCount],
+    ) {
+        let Some(scope) = self.cells.get(cell) else { return };
+        let mut count = |objective: &usize, bad: u64| {
+            if let Some(count) = counts.get_mut(*objective) {
+                count.total += latency.count;
+                count.bad += bad;
+            }
+        };
+        for (objective, nanos) in &scope.latency {
+            count(objective, slower(samples, latency, *nanos));
+        }
+        for objective in &scope.status {
+            if let Some(Rule::Status { ranges }) = self.rules.get(*objective) {
+                count(objective, latency.count * u64::from(lies_in(status, ranges)));
+            }
+        }
+    }
+
     /// Counts a sample of this cell that succeeded.
-    #[inline]
     pub(crate) fn succeeded(&self, cell: usize, sample: &Sample, status: u16, counts: &mut [ObjectiveCount]) {
         let Some(scope) = self.cells.get(cell) else { return };
         for (objective, nanos) in &scope.latency {
@@ -178,6 +204,18 @@ impl Rule {
             (Self::Slower { .. }, _) => None,
         }
     }
+}
+
+/// How many latencies are over a bound. Most bounds are on one side of all of them.
+fn slower(samples: &[Short], latency: &Totals, nanos: u64) -> u64 {
+    if latency.max <= nanos {
+        return 0;
+    }
+    if latency.min > nanos {
+        return latency.count;
+    }
+    let bound = i32::try_from(nanos).unwrap_or(i32::MAX);
+    samples.iter().map(|sample| i32::from(sample[LATENCY] > bound)).sum::<i32>() as u64
 }
 
 fn lies_in(status: u16, ranges: &[(u16, u16)]) -> bool {

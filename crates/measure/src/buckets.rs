@@ -8,35 +8,64 @@ pub(crate) const LOWEST: i32 = -7654;
 /// Bucket of `u64::MAX` nanoseconds.
 pub(crate) const HIGHEST: i32 = 8730;
 
-/// Number of equal cells that an octave is cut into for the first guess; narrower than any bucket.
+/// Bucket 0 in the numbering of [`place_of`]: a whole number of buckets at every scale.
+pub(crate) const ORIGIN: i32 = 1053 * 256;
+
+/// Durations below are doubles without loss.
+const EXACT: u64 = 1 << 53;
+
+/// Number of equal cells that an octave is cut into; narrower than any bucket.
 const CELLS: usize = 512;
 
-/// Thresholds below each cell's start: the bucket, or the one before it.
-static GUESS: [u16; CELLS] = guesses();
+/// What to add to a double for bits 44 and up to be its place, by the cell that its fraction lies in.
+static STEPS: [u64; CELLS] = steps();
 
-const fn guesses() -> [u16; CELLS] {
+/// An octave's places would be equally wide if bits 44 and up were taken as they are. A cell corrects that for where it begins, and lets
+/// what is over the threshold within it, if there is one, carry into bit 44.
+const fn steps() -> [u64; CELLS] {
     let mut table = [0; CELLS];
     let (mut cell, mut below) = (0, 0);
     while cell < CELLS {
-        let start = ((CELLS + cell) as u64) << 54;
-        while below < 256 && THRESHOLDS[below] < start {
+        // Bucket of 1 ns, as a place, less its exponent.
+        let lowest = (ORIGIN + LOWEST - (1023 << 8)) as u64;
+        while below < 256 && THRESHOLDS[below] < ((CELLS + cell) as u64) << 54 {
             below += 1;
         }
-        table[cell] = below as u16;
+        let carry = if THRESHOLDS[below] >> 54 == (CELLS + cell) as u64 {
+            // The lower 43 bits of the threshold's fraction, rounded down to the 52 that a double has.
+            (1 << 44) - 1 - ((THRESHOLDS[below] >> 11) & ((1 << 43) - 1))
+        } else {
+            0
+        };
+        table[cell] = ((lowest + below as u64) << 44).wrapping_sub((cell as u64) << 43).wrapping_add(carry);
         cell += 1;
     }
     table
 }
 
+/// The bucket at scale 8, counted from [`ORIGIN`], of a whole number of nanoseconds from 1 to 2^53, given as the bits of a double; that
+/// of 0 is below all others.
+#[inline(always)]
+pub(crate) fn place_of(bits: u64) -> u64 {
+    bits.wrapping_add(STEPS[(bits >> 43) as usize & (CELLS - 1)]) >> 44
+}
+
 /// The bucket of a duration at scale 8; 0 ns has none and is taken for 1 ns.
 #[inline]
 pub(crate) fn bucket_of(nanos: u64) -> i32 {
-    let nanos = nanos + u64::from(nanos == 0);
+    if nanos >= EXACT {
+        return bucket_of_years(nanos);
+    }
+    // Signed integers become doubles in one instruction.
+    place_of((nanos.max(1) as i64 as f64).to_bits()) as i32 - ORIGIN
+}
+
+#[cold]
+fn bucket_of_years(nanos: u64) -> i32 {
     let octave = nanos.ilog2();
     let mantissa = nanos << (63 - octave);
-    let guess = usize::from(GUESS[(mantissa >> 54) as usize & (CELLS - 1)]);
-    let below = guess as i32 + i32::from(mantissa > THRESHOLDS[guess]);
-    LOWEST + 256 * octave as i32 + below
+    let below = THRESHOLDS.partition_point(|threshold| *threshold < mantissa);
+    LOWEST + 256 * octave as i32 + below as i32
 }
 
 /// Lower bound of a bucket at scale 8 in 2^-64 nanoseconds, rounded down to 64 significant bits.
@@ -117,3 +146,23 @@ static THRESHOLDS: [u64; 257] = [
     0xffcebf4e1a9955be,
     u64::MAX,
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_ways_find_the_same_bucket() {
+        assert_eq!(ORIGIN % 256, 0);
+        assert_eq!((bucket_of(0), bucket_of(1), bucket_of(u64::MAX)), (LOWEST, LOWEST, HIGHEST));
+        assert!(place_of(0f64.to_bits()) < place_of(1f64.to_bits()));
+        // Each bound of each octave, and its neighbours.
+        for (octave, threshold) in (0..53).flat_map(|octave| THRESHOLDS.map(|threshold| (octave, threshold)))
+        {
+            let bound = threshold >> (63 - octave);
+            for nanos in bound.saturating_sub(1).max(1)..=bound.saturating_add(1).min(EXACT - 1) {
+                assert_eq!(bucket_of(nanos), bucket_of_years(nanos), "{nanos} ns");
+            }
+        }
+    }
+}

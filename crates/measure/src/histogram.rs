@@ -2,7 +2,7 @@
 //!
 //! Bounds are in `buckets.rs`, percentiles in `percentile.rs`, the form on the wire in `parts.rs`.
 
-use crate::buckets::{bucket_of, middle, upper_bound};
+use crate::buckets::{ORIGIN, bucket_of, middle, upper_bound};
 
 /// Buckets per octave are 2^SCALE; bucket `i` holds values in `(2^(i/256), 2^((i+1)/256)]` seconds.
 pub const SCALE: i32 = 8;
@@ -13,24 +13,64 @@ const STEP: i32 = 64;
 /// Durations in nanoseconds, counted in buckets of seconds, with exact count, sum, minimum and maximum beside them.
 ///
 /// Two histograms are equal if they count the same, whatever memory they hold; empty ones are equal at any scale.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Histogram {
     /// Scale is `8 - shift`.
     shift: u8,
-    count: u64,
-    zero: u64,
-    sum: u128,
-    min: u64,
-    max: u64,
+    totals: Totals,
     /// Index of the first counter.
     first: i32,
     /// From the lowest bucket seen to the highest, in whole steps.
     counters: Vec<u64>,
 }
 
-impl Default for Histogram {
+/// What is exact of durations in nanoseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Totals {
+    pub(crate) count: u64,
+    /// Of `count`, those of 0 ns.
+    pub(crate) zero: u64,
+    pub(crate) sum: u128,
+    /// `u64::MAX` if there are none.
+    pub(crate) min: u64,
+    pub(crate) max: u64,
+}
+
+/// Counters of a histogram that reach over all durations that are to be counted, but zeros.
+pub(crate) struct Counters<'h> {
+    counters: &'h mut [u64],
+    /// Place of the first one.
+    first: u64,
+}
+
+impl Counters<'_> {
+    /// Counters of nothing.
+    pub(crate) fn none() -> Self {
+        Self { counters: &mut [], first: 0 }
+    }
+
+    /// Counts a duration by its place (`buckets.rs`) at this scale; one of zero is left to the totals.
+    #[inline(always)]
+    pub(crate) fn count(&mut self, place: u64) {
+        if let Some(counter) = self.counters.get_mut(place.wrapping_sub(self.first) as usize) {
+            *counter += 1;
+        }
+    }
+}
+
+impl Default for Totals {
     fn default() -> Self {
-        Self { shift: 0, count: 0, zero: 0, sum: 0, min: u64::MAX, max: 0, first: 0, counters: Vec::new() }
+        Self { count: 0, zero: 0, sum: 0, min: u64::MAX, max: 0 }
+    }
+}
+
+impl Totals {
+    pub(crate) fn merge(&mut self, other: &Self) {
+        self.count = self.count.saturating_add(other.count);
+        self.zero = self.zero.saturating_add(other.zero);
+        self.sum = self.sum.saturating_add(other.sum);
+        self.min = self.min.min(other.min);
+        self.max = self.max.max(other.max);
     }
 }
 
@@ -56,23 +96,34 @@ impl Histogram {
     /// Counts one duration whose bucket at this scale is known.
     #[inline]
     pub(crate) fn record_in(&mut self, index: i32, nanos: u64) {
-        self.count += 1;
-        self.sum += u128::from(nanos);
+        let totals = &mut self.totals;
+        totals.count += 1;
+        totals.sum += u128::from(nanos);
         // Branches that are nearly never taken cost less than two stores.
-        if nanos < self.min {
-            self.min = nanos;
+        if nanos < totals.min {
+            totals.min = nanos;
         }
-        if nanos > self.max {
-            self.max = nanos;
+        if nanos > totals.max {
+            totals.max = nanos;
         }
         if nanos == 0 {
-            self.zero += 1;
-        } else if let Some(counter) = self.counters.get_mut(index.wrapping_sub(self.first) as usize) {
-            *counter += 1;
+            totals.zero += 1;
         } else {
-            self.widen(index);
             self.add(index, 1);
         }
+    }
+
+    /// Adds to the totals, and lends the counters of a range of durations.
+    pub(crate) fn begin(&mut self, totals: &Totals, (low, high): (u64, u64)) -> Counters<'_> {
+        self.totals.merge(totals);
+        self.cover(bucket_of(low) >> self.shift, bucket_of(high) >> self.shift);
+        let first = (self.first + (ORIGIN >> self.shift)) as u64;
+        Counters { counters: &mut self.counters, first }
+    }
+
+    /// Durations that were counted elsewhere, at scale 8; the counters begin at a bucket.
+    pub(crate) fn counted(first: i32, counters: Vec<u64>, totals: Totals) -> Self {
+        Self { shift: 0, totals, first, counters }
     }
 
     #[inline]
@@ -83,6 +134,15 @@ impl Histogram {
         } else {
             self.widen(index);
             self.add(index, n);
+        }
+    }
+
+    /// Makes room for all buckets from one to another.
+    fn cover(&mut self, low: i32, high: i32) {
+        for index in [low, high] {
+            if index.wrapping_sub(self.first) as usize >= self.counters.len() {
+                self.widen(index);
+            }
         }
     }
 
@@ -111,14 +171,27 @@ impl Histogram {
         } else if self.shift < other.shift {
             *self = self.downscale(other.scale());
         }
-        self.count = self.count.saturating_add(other.count);
-        self.zero = self.zero.saturating_add(other.zero);
-        self.sum = self.sum.saturating_add(other.sum);
-        self.min = self.min.min(other.min);
-        self.max = self.max.max(other.max);
+        self.totals.merge(&other.totals);
+        if self.shift == other.shift {
+            return self.add_all(other);
+        }
         let coarser = self.shift - other.shift.min(self.shift);
         for (index, n) in other.buckets() {
             self.add(index >> coarser, n);
+        }
+    }
+
+    /// Adds the counters of a histogram of the same scale, one by one.
+    fn add_all(&mut self, other: &Self) {
+        let filled = filled(&other.counters, |n| *n > 0);
+        if filled.is_empty() {
+            return;
+        }
+        let first = other.first + filled.start as i32;
+        self.cover(first, first + filled.len() as i32 - 1);
+        let at = (first - self.first) as usize;
+        for (counter, n) in self.counters[at..].iter_mut().zip(&other.counters[filled]) {
+            *counter = counter.saturating_add(*n);
         }
     }
 
@@ -130,62 +203,71 @@ impl Histogram {
         for (index, n) in self.buckets() {
             coarse.add(index >> by, n);
         }
-        Self { count: self.count, zero: self.zero, sum: self.sum, min: self.min, max: self.max, ..coarse }
+        Self { totals: self.totals, ..coarse }
     }
 
     /// Everything recorded so far; this one starts afresh and keeps its memory.
     #[must_use]
     pub fn take(&mut self) -> Self {
-        let filled = |n: &u64| *n > 0;
-        let start = self.counters.iter().position(filled).unwrap_or_default();
-        let end = self.counters.iter().rposition(filled).map_or(start, |last| last + 1);
-        let counters = self.counters[start..end].to_vec();
-        self.counters[start..end].fill(0);
-        let emptied = Self { shift: self.shift, first: self.first, ..Self::default() };
-        let kept = Self { counters: std::mem::take(&mut self.counters), ..emptied };
-        Self { counters, first: kept.first + start as i32, ..std::mem::replace(self, kept) }
+        if self.is_empty() {
+            return Self { shift: self.shift, ..Self::default() };
+        }
+        let filled = filled(&self.counters, |n| *n > 0);
+        let counters = self.counters[filled.clone()].to_vec();
+        self.counters[filled.clone()].fill(0);
+        let first = self.first + filled.start as i32;
+        Self { shift: self.shift, totals: std::mem::take(&mut self.totals), first, counters }
+    }
+
+    /// Adds everything that another one of scale 8 recorded so far; that one starts afresh and keeps its memory.
+    pub(crate) fn take_from(&mut self, other: &mut Self) {
+        if self.is_empty() {
+            *self = other.take();
+        } else if !other.is_empty() {
+            self.merge(&other.take());
+        }
     }
 
     /// Whether nothing was recorded.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.count == 0
+        self.totals.count == 0
     }
 
     /// Number of durations, exact.
     #[must_use]
     pub fn count(&self) -> u64 {
-        self.count
+        self.totals.count
     }
 
     /// Durations of 0 ns, which have no bucket.
     #[must_use]
     pub fn zero(&self) -> u64 {
-        self.zero
+        self.totals.zero
     }
 
     /// Sum in nanoseconds, exact.
     #[must_use]
     pub fn sum(&self) -> u128 {
-        self.sum
+        self.totals.sum
     }
 
     /// Smallest duration in nanoseconds, exact.
     #[must_use]
     pub fn min(&self) -> Option<u64> {
-        (!self.is_empty()).then_some(self.min)
+        (!self.is_empty()).then_some(self.totals.min)
     }
 
     /// Largest duration in nanoseconds, exact.
     #[must_use]
     pub fn max(&self) -> Option<u64> {
-        (!self.is_empty()).then_some(self.max)
+        (!self.is_empty()).then_some(self.totals.max)
     }
 
     /// Mean in whole nanoseconds, rounded down.
     #[must_use]
     pub fn mean(&self) -> Option<u64> {
-        self.sum.checked_div(u128::from(self.count)).and_then(|mean| u64::try_from(mean).ok())
+        self.totals.sum.checked_div(u128::from(self.totals.count)).and_then(|mean| u64::try_from(mean).ok())
     }
 
     /// Scale of the buckets, 0 to 8; a bucket's index is to be read with it.
@@ -209,23 +291,24 @@ impl Histogram {
     /// bucket, within minimum and maximum: at scale 8 at most 0.14 % off. Nothing for rank 0 and beyond the last.
     #[must_use]
     pub fn at_rank(&self, rank: u64) -> Option<u64> {
-        if rank == 0 || rank > self.count {
+        let Totals { count, zero, min, max, .. } = self.totals;
+        if rank == 0 || rank > count {
             return None;
         }
-        if rank == 1 || rank == self.count {
-            return Some(if rank == 1 { self.min } else { self.max });
+        if rank == 1 || rank == count {
+            return Some(if rank == 1 { min } else { max });
         }
-        let mut seen = self.zero;
+        let mut seen = zero;
         if rank <= seen {
             return Some(0);
         }
         for (index, n) in self.buckets() {
             seen = seen.saturating_add(n);
             if rank <= seen {
-                return Some(middle(index, self.shift).clamp(self.min, self.max));
+                return Some(middle(index, self.shift).clamp(min, max));
             }
         }
-        Some(self.max)
+        Some(max)
     }
 
     /// Puts a histogram together from counts that `parts.rs` has checked.
@@ -241,17 +324,22 @@ impl Histogram {
             histogram.add(*index, *n);
         }
         let ((count, sum), (min, max)) = (totals, range);
-        Self { count, zero, sum, min, max, ..histogram }
+        Self { totals: Totals { count, zero, sum, min, max }, ..histogram }
     }
 }
 
 impl PartialEq for Histogram {
     fn eq(&self, other: &Self) -> bool {
-        let exact = |h: &Self| (h.count, h.zero, h.sum, h.min, h.max);
-        exact(self) == exact(other)
+        self.totals == other.totals
             && (self.is_empty() || self.shift == other.shift)
             && self.buckets().eq(other.buckets())
     }
 }
 
 impl Eq for Histogram {}
+
+/// From the first filled counter to the last.
+pub(crate) fn filled<T>(counters: &[T], is_filled: impl Fn(&T) -> bool) -> std::ops::Range<usize> {
+    let start = counters.iter().position(&is_filled).unwrap_or_default();
+    start..counters.iter().rposition(&is_filled).map_or(start, |last| last + 1)
+}

@@ -3,10 +3,13 @@
 //! The engine calls [`Recorder::record`] and [`Recorder::observe`] on each core and [`Recorder::take`] once a second; whoever collects adds the
 //! [`Snapshot`]s with [`Snapshot::merge`]. `plimsoll-slo` judges the sum. Counting rules: design, "Counting".
 
+mod batch;
 mod bounds;
 mod buckets;
 mod failures;
+mod fold;
 mod histogram;
+mod joint;
 mod layout;
 mod merge;
 mod meter;
@@ -18,6 +21,7 @@ mod sample;
 mod seconds;
 mod series;
 mod snapshot;
+mod stretch;
 mod tally;
 mod windows;
 

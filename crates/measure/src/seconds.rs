@@ -10,7 +10,7 @@ const SECOND: u64 = 1_000_000_000;
 const COARSE: i32 = 3;
 
 /// From a bucket at scale 8 to one of the series.
-const COARSER: i32 = SCALE - COARSE;
+pub(crate) const COARSER: i32 = SCALE - COARSE;
 
 /// The seconds that saw something since the last take.
 #[derive(Debug)]
@@ -34,7 +34,7 @@ pub(crate) struct Slot {
     incomplete: u64,
     not_sent: u64,
     pub(crate) objectives: Vec<ObjectiveCount>,
-    latency: Histogram,
+    pub(crate) latency: Histogram,
 }
 
 impl Seconds {
@@ -43,14 +43,29 @@ impl Seconds {
     }
 
     /// The slot of a moment, opened if need be.
-    #[inline]
     pub(crate) fn at(&mut self, nanos: u64) -> &mut Slot {
+        let slot = self.index(nanos);
+        &mut self.slots[slot]
+    }
+
+    /// A slot that was opened since the last take.
+    pub(crate) fn slot(&mut self, index: usize) -> Option<&mut Slot> {
+        self.slots.get_mut(index)
+    }
+
+    /// From where on the last slot reaches, and for how many nanoseconds.
+    pub(crate) fn stretch(&self) -> (u64, u64) {
+        (self.from, self.length)
+    }
+
+    /// Which slot is that of a moment; opened if need be.
+    pub(crate) fn index(&mut self, nanos: u64) -> usize {
         if nanos.wrapping_sub(self.from) >= self.length {
             let second = u32::try_from(nanos / SECOND).unwrap_or(u32::MAX);
             self.last = self.find(second);
             (self.from, self.length) = (u64::from(second) * SECOND, SECOND);
         }
-        &mut self.slots[self.last]
+        self.last
     }
 
     #[cold]
@@ -90,7 +105,6 @@ impl Slot {
     }
 
     /// Counts a sample that succeeded, whose latency falls into this scale-8 bucket; objectives are counted by the caller.
-    #[inline]
     pub(crate) fn succeeded(&mut self, sample: &Sample, bucket: i32) {
         self.latency.record_in(bucket >> COARSER, sample.latency);
     }

@@ -1,9 +1,9 @@
-//! Counts of one (request, window) while they grow: flat arrays that `take` turns into a [`Cell`]. Filled by `recorder.rs`.
-//!
-//! What follows from other counts is not counted beside them but worked out in `take`: a request that succeeds, as most do, touches
-//! its status and two or three histograms.
+//! Counts of one (request, window) while they grow: flat arrays that `take` turns into a [`Cell`]. Filled by `recorder.rs`, by batches
+//! in the usual case and by single samples in all others.
 
+use crate::batch::Batch;
 use crate::buckets::bucket_of;
+use crate::joint::Joint;
 use crate::{Cell, Counts, End, ErrorClass, Histogram, RequestId, Sample, Split, WindowId};
 
 #[derive(Debug, Default)]
@@ -19,9 +19,11 @@ pub(crate) struct Tally {
     classes: [u64; ErrorClass::ALL.len()],
     /// Complete responses. Few different ones occur; the most frequent ones move to the front.
     statuses: Vec<(u16, u64)>,
-    /// Latencies of complete responses, by [`Kind`].
-    latencies: [Histogram; 4],
-    /// Service times that differ from the latency.
+    /// Samples of batches.
+    joint: Joint,
+    /// Latencies of other samples that succeeded, and of those that did not.
+    succeeded: Histogram,
+    refused: Histogram,
     service: Histogram,
     dns: Histogram,
     connect: Histogram,
@@ -29,71 +31,66 @@ pub(crate) struct Tally {
     first_byte: Histogram,
 }
 
-/// How a response came: whether it succeeded, and whether its service time is its latency, as it is in the closed model on an open
-/// connection. One histogram per kind is one to touch per sample; sums of them are the histograms of a cell.
-#[derive(Clone, Copy)]
-enum Kind {
-    Succeeded,
-    SucceededLater,
-    Refused,
-    RefusedLater,
-}
-
 impl Tally {
-    /// Counts a sample that succeeded, whose latency falls into this bucket.
-    #[inline(always)]
+    /// Counts what the samples of a batch have in common, and lends the table for their durations.
+    pub(crate) fn batch(&mut self, batch: &Batch) -> &mut Joint {
+        self.received += batch.received;
+        self.count_status(batch.status, batch.count as u64);
+        if self.joint.is_full() {
+            self.spill();
+        }
+        &mut self.joint
+    }
+
+    /// Makes room for more batches than small counters can count between two takes.
+    #[cold]
+    fn spill(&mut self) {
+        let [latency, service, first_byte] = self.joint.take();
+        self.succeeded.merge(&latency);
+        self.service.merge(&service);
+        self.first_byte.merge(&first_byte);
+    }
+
+    /// Counts a single sample that succeeded, whose latency falls into this bucket.
     pub(crate) fn succeeded(&mut self, sample: &Sample, status: u16, bucket: i32) {
-        self.complete(sample, (Kind::Succeeded, Kind::SucceededLater), status, bucket);
-        self.common(sample);
+        self.succeeded.record_in(bucket, sample.latency);
+        self.complete(sample, status);
     }
 
     /// Counts any other sample.
-    #[cold]
     pub(crate) fn failed(&mut self, sample: &Sample, bucket: i32) {
         if let Some(class) = sample.end.error() {
             self.classes[class as usize] += 1;
         }
         self.not_sent += u64::from(!sample.end.was_sent());
-        match sample.end.status() {
-            Some(status) => self.complete(sample, (Kind::Refused, Kind::RefusedLater), status, bucket),
-            None => {
-                self.incomplete += 1;
-                self.unfinished += u64::from(sample.end == End::Unfinished);
-                self.unsent += u64::from(sample.end == End::Unsent);
-            }
+        if let Some(status) = sample.end.status() {
+            self.refused.record_in(bucket, sample.latency);
+            return self.complete(sample, status);
         }
+        self.incomplete += 1;
+        self.unfinished += u64::from(sample.end == End::Unfinished);
+        self.unsent += u64::from(sample.end == End::Unsent);
         self.common(sample);
     }
 
-    #[inline(always)]
-    fn complete(&mut self, sample: &Sample, (at_once, later): (Kind, Kind), status: u16, bucket: i32) {
-        let kind = if sample.service == sample.latency {
-            at_once
-        } else {
-            self.service.record_in(bucket_of(sample.service), sample.service);
-            later
-        };
-        self.latencies[kind as usize].record_in(bucket, sample.latency);
-        match self.statuses.first_mut() {
-            Some((first, n)) if *first == status => *n += 1,
-            _ => self.count_status(status),
-        }
+    fn complete(&mut self, sample: &Sample, status: u16) {
+        self.service.record_in(bucket_of(sample.service), sample.service);
+        self.count_status(status, 1);
+        self.common(sample);
     }
 
-    #[cold]
-    fn count_status(&mut self, status: u16) {
+    fn count_status(&mut self, status: u16, n: u64) {
         match self.statuses.iter().position(|(known, _)| *known == status) {
             Some(at) => {
-                self.statuses[at].1 += 1;
+                self.statuses[at].1 += n;
                 if at > 0 && self.statuses[at].1 > self.statuses[at - 1].1 {
                     self.statuses.swap(at, at - 1);
                 }
             }
-            None => self.statuses.push((status, 1)),
+            None => self.statuses.push((status, n)),
         }
     }
 
-    #[inline(always)]
     fn common(&mut self, sample: &Sample) {
         self.received += sample.received;
         self.retries += u64::from(sample.retry);
@@ -107,7 +104,6 @@ impl Tally {
     }
 
     /// Counts what opening a connection took.
-    #[cold]
     fn opened(&mut self, phases: [u64; 3]) {
         for (histogram, nanos) in [&mut self.dns, &mut self.connect, &mut self.tls].into_iter().zip(phases) {
             if nanos > 0 {
@@ -119,15 +115,12 @@ impl Tally {
     pub(crate) fn take(&mut self, request: RequestId, window: WindowId) -> Cell {
         let counts = self.take_counts();
         self.touched = false;
-        let [mut succeeded, succeeded_later, refused, refused_later] =
-            self.latencies.each_mut().map(Histogram::take);
-        let mut service = self.service.take();
-        service.merge(&succeeded);
-        service.merge(&refused);
-        succeeded.merge(&succeeded_later);
+        let [mut succeeded, mut service, mut first_byte] = self.joint.take();
+        succeeded.take_from(&mut self.succeeded);
+        service.take_from(&mut self.service);
+        first_byte.take_from(&mut self.first_byte);
         let mut latency = succeeded.clone();
-        latency.merge(&refused);
-        latency.merge(&refused_later);
+        latency.take_from(&mut self.refused);
         Cell {
             request,
             window,
@@ -138,7 +131,7 @@ impl Tally {
             dns: self.dns.take(),
             connect: self.connect.take(),
             tls: self.tls.take(),
-            first_byte: self.first_byte.take(),
+            first_byte,
         }
     }
 

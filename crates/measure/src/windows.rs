@@ -38,6 +38,11 @@ impl Windows {
         self.place
     }
 
+    /// From where on the last moment's window reaches, and for how many nanoseconds.
+    pub(crate) fn stretch(&self) -> (u64, u64) {
+        (self.from, self.length)
+    }
+
     /// The window of what setup, timeline and teardown do.
     pub(crate) fn hooks(&self) -> Option<Place> {
         self.hooks
