@@ -8,6 +8,7 @@ mod bounds;
 mod buckets;
 mod failures;
 mod fold;
+mod gauges;
 mod histogram;
 mod joint;
 mod layout;
@@ -26,6 +27,7 @@ mod tally;
 mod windows;
 
 pub use failures::{EXAMPLE_CHARS, FAILURE_GROUPS, shorten};
+pub use gauges::Gauges;
 pub use histogram::{Histogram, SCALE};
 pub use layout::{Bad, Layout, Metric, MetricKind, Objective, Population, Window};
 pub use parts::{HistogramError, HistogramParts};
