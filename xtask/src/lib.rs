@@ -8,6 +8,7 @@ pub mod binaries;
 pub mod chart;
 pub mod checks;
 pub mod cluster;
+pub mod collector;
 pub mod control_plane;
 pub mod demo;
 pub mod generate;

@@ -7,6 +7,8 @@
 pub mod document;
 mod family;
 pub mod inventory;
+pub mod log;
+pub mod otlp;
 mod series;
 
 pub use family::{Exemplar, Family, LabelValue, Labels, Point, Value, gather};

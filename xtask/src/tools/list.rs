@@ -103,6 +103,14 @@ pub const GO: &[GoTool] = &[
         ],
     },
     GoTool {
+        name: "collector",
+        module: "go.opentelemetry.io/collector/otelcol",
+        packages: &["plimsoll.dev/tools/collector"],
+        purpose: "the OpenTelemetry Collector that receives our metrics, traces and logs",
+        takes: "1 minute",
+        variables: &[],
+    },
+    GoTool {
         name: "kstatus",
         module: "sigs.k8s.io/cli-utils",
         packages: &["plimsoll.dev/tools/kstatus"],
