@@ -20,6 +20,9 @@ pub const COPIES: &[(&str, &str)] = &[("crds", "charts/plimsoll/crds")];
 /// If the types do not compile or a file cannot be written.
 pub fn all() -> Result<()> {
     step("crds/ from the types of crates/api", || process::run(crds().env("UPDATE", "1")))?;
+    step("docs/metrics.md from the inventory of crates/telemetry", || {
+        process::run(metrics_page().env("UPDATE", "1"))
+    })?;
     for (original, copy) in COPIES {
         step(&format!("{copy}/ from {original}/"), || copy_folder(original, copy))?;
     }
@@ -32,6 +35,7 @@ pub fn all() -> Result<()> {
 /// If it would, naming the files.
 pub fn check() -> Result<()> {
     step("crds/ against the types of crates/api", || process::run(&mut crds()))?;
+    step("docs/metrics.md against the inventory of crates/telemetry", || process::run(&mut metrics_page()))?;
     let drift = drift()?;
     if drift.is_empty() {
         return Ok(());
@@ -61,6 +65,12 @@ pub fn drift() -> Result<Vec<String>> {
 fn crds() -> std::process::Command {
     let mut cargo = checks::cargo();
     cargo.args(["test", "--quiet", "--package", "plimsoll-api", "--test", "crds"]);
+    cargo
+}
+
+fn metrics_page() -> std::process::Command {
+    let mut cargo = checks::cargo();
+    cargo.args(["test", "--quiet", "--package", "plimsoll-telemetry", "--test", "document"]);
     cargo
 }
 

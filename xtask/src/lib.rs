@@ -18,6 +18,7 @@ pub mod nginx;
 pub mod paths;
 pub mod pki;
 pub mod process;
+pub mod prometheus;
 pub mod report;
 pub mod suite;
 pub mod tools;

@@ -12,8 +12,6 @@ pub struct Gauges {
     pub requests: u64,
     /// Connections to the target that are open.
     pub connections: u64,
-    /// How long the busiest core took to answer the last question for its counts, nanoseconds.
-    pub lag: u64,
     /// CPU time of the process since it began, nanoseconds.
     pub cpu: u64,
 }
@@ -29,6 +27,5 @@ impl Gauges {
         ] {
             *sum = sum.saturating_add(n);
         }
-        self.lag = self.lag.max(other.lag);
     }
 }

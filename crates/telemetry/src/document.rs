@@ -15,13 +15,11 @@ pub const END: &str = "<!-- generated: end -->";
 #[must_use]
 pub fn tables() -> String {
     let mut page = String::new();
-    let parts: [(&str, &dyn Fn(&Metric) -> bool); 2] = [
-        ("Of runs and their workers", &|metric| metric.places.contains(&Place::Run)),
-        ("Of the operator", &|metric| metric.places.contains(&Place::Operator)),
-    ];
-    for (title, holds) in parts {
+    for (title, place) in [("Of runs and their workers", Place::Run), ("Of the operator", Place::Operator)] {
         let _ = writeln!(page, "## {title}\n\n| metric | kind | labels | what it says |\n|---|---|---|---|");
-        inventory::all().filter(|metric| holds(metric)).for_each(|metric| row(&mut page, metric));
+        inventory::all()
+            .filter(|metric| metric.places.contains(&place))
+            .for_each(|metric| row(&mut page, metric));
         page.push('\n');
     }
     labels(&mut page);

@@ -9,6 +9,7 @@ mod family;
 pub mod inventory;
 pub mod log;
 pub mod otlp;
+pub mod prometheus;
 mod series;
 
 pub use family::{Exemplar, Family, LabelValue, Labels, Point, Value, gather};

@@ -56,6 +56,9 @@ fn recipe(tool: &GoTool) -> Result<String> {
     files.retain(|path| path.extension().is_some_and(|extension| extension == "go" || extension == "mod"));
     files.sort();
     let mut recipe = format!("{}\n{}\n", tool.linker_flags()?, tool.packages.join(" "));
+    if !tool.tags.is_empty() {
+        recipe += &format!("{}\n", tool.tags.join(","));
+    }
     for path in files {
         recipe += &std::fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
     }
@@ -67,6 +70,9 @@ fn compile(go: &Path, tool: &GoTool, into: &Path) -> Result<()> {
     let mut command = Command::new(go);
     command.current_dir(tool.sources()).args(["build", "-v", "-trimpath", "-ldflags", &tool.linker_flags()?]);
     // The trailing slash makes it a folder also where there is one program only.
+    if !tool.tags.is_empty() {
+        command.args(["-tags", &tool.tags.join(",")]);
+    }
     command.arg("-o").arg(into.join("")).args(tool.packages);
     command.env("CGO_ENABLED", "0").env("GOFLAGS", "-mod=readonly -buildvcs=false").env("GOWORK", "off");
     let line = process::text(&command);

@@ -54,6 +54,8 @@ pub struct GoTool {
     /// Variables to set at link time; `{version}`, `{major}` and `{minor}` stand for the module's own, or for
     /// Kubernetes' where the name begins with `k8s`.
     pub variables: &'static [(&'static str, &'static str)],
+    /// Build tags.
+    pub tags: &'static [&'static str],
 }
 
 /// The Go programs, the one that everything waits for first.
@@ -78,6 +80,7 @@ pub const GO: &[GoTool] = &[
             ("k8s.io/component-base/version.gitMinor", "{minor}"),
             ("k8s.io/component-base/version.gitTreeState", "clean"),
         ],
+        tags: &[],
     },
     GoTool {
         name: "coredns",
@@ -86,6 +89,7 @@ pub const GO: &[GoTool] = &[
         purpose: "the cluster's name server",
         takes: "2 minutes",
         variables: &[],
+        tags: &[],
     },
     GoTool {
         name: "helm",
@@ -101,6 +105,7 @@ pub const GO: &[GoTool] = &[
             ("helm.sh/helm/v3/pkg/lint/rules.k8sVersionMajor", "{k8s-major}"),
             ("helm.sh/helm/v3/pkg/lint/rules.k8sVersionMinor", "{k8s-minor}"),
         ],
+        tags: &[],
     },
     GoTool {
         name: "collector",
@@ -109,6 +114,20 @@ pub const GO: &[GoTool] = &[
         purpose: "the OpenTelemetry Collector that receives our metrics, traces and logs",
         takes: "1 minute",
         variables: &[],
+        tags: &[],
+    },
+    GoTool {
+        name: "prometheus",
+        module: "github.com/prometheus/prometheus",
+        packages: &[
+            "github.com/prometheus/prometheus/cmd/prometheus",
+            "github.com/prometheus/prometheus/cmd/promtool",
+        ],
+        purpose: "what scrapes our metrics, and checks their rules",
+        takes: "3 minutes",
+        variables: &[],
+        // Of the many ways to find what to scrape only the one that is used: half of the build.
+        tags: &["remove_all_sd", "enable_kubernetes_sd"],
     },
     GoTool {
         name: "kstatus",
@@ -117,6 +136,7 @@ pub const GO: &[GoTool] = &[
         purpose: "what deployers make of our conditions",
         takes: "15 seconds",
         variables: &[],
+        tags: &[],
     },
 ];
 

@@ -53,6 +53,7 @@ const VEGETA: GoTool = GoTool {
     purpose: "a load generator to compare with",
     takes: "half a minute",
     variables: &[],
+    tags: &[],
 };
 
 /// The version of Locust in the cache; `xtask/tools/locust/requirements.txt` pins it and all that it needs.

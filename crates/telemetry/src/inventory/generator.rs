@@ -12,10 +12,6 @@ declare! {
     /// CPU time.
     GENERATOR_CPU = "plimsoll.generator.cpu.time", "plimsoll_generator_cpu_time_seconds_total", Counter, "s", [], RUN_AND_WORKER,
         "CPU time of the processes that made load, since they began.";
-    /// Loop lag.
-    GENERATOR_LAG = "plimsoll.generator.loop.lag", "plimsoll_generator_loop_lag_seconds", Gauge, "s", [], RUN_AND_WORKER,
-        "How long the busiest core took to answer the last question for its counts: a core that is busy with load answers late. Over \
-         all workers, the largest.";
     /// Connections opened.
     GENERATOR_CONNECTIONS = "plimsoll.generator.connections", "plimsoll_generator_connections_total", Counter, "{connection}", [],
         RUN_AND_WORKER, "Connections opened.";

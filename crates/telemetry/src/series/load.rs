@@ -6,9 +6,8 @@ use plimsoll_measure::{RATE_SECONDS, Snapshot};
 
 use super::Series;
 use crate::inventory::{
-    ACTIVE_REQUESTS, ARRIVALS_ASKED, ARRIVALS_DELIVERED, GENERATOR_CPU, GENERATOR_LAG, ITERATIONS,
-    OPEN_CONNECTIONS, RATE_ASKED, REQUESTS_ASKED, SCHEDULE_LATENESS, USERS_ACTIVE, USERS_ASKED,
-    WAIT_LATENESS,
+    ACTIVE_REQUESTS, ARRIVALS_ASKED, ARRIVALS_DELIVERED, GENERATOR_CPU, ITERATIONS, OPEN_CONNECTIONS,
+    RATE_ASKED, REQUESTS_ASKED, SCHEDULE_LATENESS, USERS_ACTIVE, USERS_ASKED, WAIT_LATENESS,
 };
 
 pub(super) fn load(series: &mut Series<'_>, snapshot: &Snapshot) {
@@ -40,6 +39,5 @@ pub(super) fn now(series: &mut Series<'_>) {
     series.gauge(&USERS_ACTIVE, &[], gauges.users as f64);
     series.gauge(&ACTIVE_REQUESTS, &[], gauges.requests as f64);
     series.gauge(&OPEN_CONNECTIONS, &[], gauges.connections as f64);
-    series.gauge(&GENERATOR_LAG, &[], super::seconds(gauges.lag));
     series.time(&GENERATOR_CPU, gauges.cpu);
 }

@@ -78,18 +78,18 @@ fn number<'a>(slo: &'a Slo, result: &SloResult) -> Option<(f64, &'a str)> {
 fn read(shown: &str) -> Option<(f64, &'static str)> {
     let digits = shown.trim_end_matches(|c: char| !c.is_ascii_digit());
     let number: f64 = digits.replace(' ', "").parse().ok()?;
-    let (factor, unit) = match &shown[digits.len()..] {
-        "ns" => (1e-9, "seconds"),
-        "us" => (1e-6, "seconds"),
-        "ms" => (1e-3, "seconds"),
+    let (divisor, unit) = match &shown[digits.len()..] {
+        "ns" => (1e9, "seconds"),
+        "us" => (1e6, "seconds"),
+        "ms" => (1e3, "seconds"),
         "s" => (1.0, "seconds"),
-        "%" => (1e-2, "ratio"),
+        "%" => (1e2, "ratio"),
         "/s" => (1.0, "per_second"),
-        "/m" => (1.0 / 60.0, "per_second"),
+        "/m" => (60.0, "per_second"),
         "" => (1.0, "count"),
         _ => return None,
     };
-    Some((number * factor, unit))
+    Some((number / divisor, unit))
 }
 
 /// The bounds of an SLO in numbers: side, number, unit.
