@@ -11,7 +11,7 @@ use crate::seconds::COARSER;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Durations {
     pub(crate) totals: Totals,
-    /// The smallest that is not zero; the largest, if all are.
+    /// The smallest that is not zero; `u64::MAX` if all are.
     pub(crate) least: u64,
 }
 
@@ -51,7 +51,11 @@ impl Fold {
         std::array::from_fn(|field| {
             let [min, max, sum] = [min, max, sum].map(|figures| figures[field] as i64 as u64);
             let totals = Totals { count: samples.len() as u64, zero: 0, sum: u128::from(sum), min, max };
-            if min == 0 { with_zeros(samples, field, totals) } else { Durations { totals, least: min } }
+            match (min, max) {
+                (0, 0) => Durations { totals: Totals { zero: totals.count, ..totals }, least: u64::MAX },
+                (0, _) => with_zeros(samples, field, totals),
+                _ => Durations { totals, least: min },
+            }
         })
     }
 
@@ -77,7 +81,7 @@ impl Fold {
 fn with_zeros(samples: &[Short], field: usize, totals: Totals) -> Durations {
     let filled = samples.iter().map(|sample| sample[field] as u64).filter(|nanos| *nanos > 0);
     let zero = totals.count - filled.clone().count() as u64;
-    Durations { totals: Totals { zero, ..totals }, least: filled.min().unwrap_or(totals.max) }
+    Durations { totals: Totals { zero, ..totals }, least: filled.min().unwrap_or(u64::MAX) }
 }
 
 fn count<const IS_LATER: bool, const IS_LATE: bool>(

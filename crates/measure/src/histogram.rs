@@ -22,6 +22,9 @@ pub struct Histogram {
     first: i32,
     /// From the lowest bucket seen to the highest, in whole steps.
     counters: Vec<u64>,
+    /// These instead, in a histogram that came out of a batch table (`joint.rs`) and was added to nothing yet: snapshots of one second
+    /// are handed over by the thousand, and need a quarter of the memory.
+    small: Vec<u16>,
 }
 
 /// What is exact of durations in nanoseconds.
@@ -116,14 +119,17 @@ impl Histogram {
     /// Adds to the totals, and lends the counters of a range of durations.
     pub(crate) fn begin(&mut self, totals: &Totals, (low, high): (u64, u64)) -> Counters<'_> {
         self.totals.merge(totals);
-        self.cover(bucket_of(low) >> self.shift, bucket_of(high) >> self.shift);
+        // Zeros alone have no bucket.
+        if high > 0 {
+            self.cover(bucket_of(low) >> self.shift, bucket_of(high) >> self.shift);
+        }
         let first = (self.first + (ORIGIN >> self.shift)) as u64;
         Counters { counters: &mut self.counters, first }
     }
 
     /// Durations that were counted elsewhere, at scale 8; the counters begin at a bucket.
-    pub(crate) fn counted(first: i32, counters: Vec<u64>, totals: Totals) -> Self {
-        Self { shift: 0, totals, first, counters }
+    pub(crate) fn counted(first: i32, small: Vec<u16>, totals: Totals) -> Self {
+        Self { shift: 0, totals, first, counters: Vec::new(), small }
     }
 
     #[inline]
@@ -149,6 +155,7 @@ impl Histogram {
     /// Makes room for a bucket that lies outside of those counted so far.
     #[cold]
     fn widen(&mut self, index: i32) {
+        self.grow();
         let first = index - index.rem_euclid(STEP);
         if self.counters.is_empty() {
             self.first = first;
@@ -158,6 +165,13 @@ impl Histogram {
         self.first = self.first.min(first);
         let end = (first + STEP - self.first) as usize;
         self.counters.resize(end.max(self.counters.len()), 0);
+    }
+
+    /// Moves small counters to where they can be added to.
+    fn grow(&mut self) {
+        if !self.small.is_empty() {
+            self.counters = std::mem::take(&mut self.small).into_iter().map(u64::from).collect();
+        }
     }
 
     /// Adds another histogram. Unequal scales become the coarser of the two.
@@ -183,16 +197,17 @@ impl Histogram {
 
     /// Adds the counters of a histogram of the same scale, one by one.
     fn add_all(&mut self, other: &Self) {
-        let filled = filled(&other.counters, |n| *n > 0);
+        let small = filled(&other.small, |n| *n > 0);
+        let wide = filled(&other.counters, |n| *n > 0);
+        let filled = if small.is_empty() { wide.clone() } else { small.clone() };
         if filled.is_empty() {
             return;
         }
         let first = other.first + filled.start as i32;
         self.cover(first, first + filled.len() as i32 - 1);
-        let at = (first - self.first) as usize;
-        for (counter, n) in self.counters[at..].iter_mut().zip(&other.counters[filled]) {
-            *counter = counter.saturating_add(*n);
-        }
+        let counters = &mut self.counters[(first - self.first) as usize..];
+        add_each(counters, other.small[small].iter().copied().map(u64::from));
+        add_each(counters, other.counters[wide].iter().copied());
     }
 
     /// The same durations at a coarser scale (0 to 8); at its own scale or a finer one, a copy.
@@ -212,11 +227,18 @@ impl Histogram {
         if self.is_empty() {
             return Self { shift: self.shift, ..Self::default() };
         }
+        self.grow();
         let filled = filled(&self.counters, |n| *n > 0);
         let counters = self.counters[filled.clone()].to_vec();
         self.counters[filled.clone()].fill(0);
         let first = self.first + filled.start as i32;
-        Self { shift: self.shift, totals: std::mem::take(&mut self.totals), first, counters }
+        Self {
+            shift: self.shift,
+            totals: std::mem::take(&mut self.totals),
+            first,
+            counters,
+            small: Vec::new(),
+        }
     }
 
     /// Adds everything that another one of scale 8 recorded so far; that one starts afresh and keeps its memory.
@@ -278,7 +300,9 @@ impl Histogram {
 
     /// Filled buckets as `(index, count)`, ascending. Index `i` is `(2^(i/2^scale), 2^((i+1)/2^scale)]` seconds.
     pub fn buckets(&self) -> impl Iterator<Item = (i32, u64)> + '_ {
-        (self.first..).zip(self.counters.iter().copied()).filter(|(_, n)| *n > 0)
+        // Only one of the two holds any.
+        let counters = self.small.iter().copied().map(u64::from).chain(self.counters.iter().copied());
+        (self.first..).zip(counters).filter(|(_, n)| *n > 0)
     }
 
     /// Upper bound of a bucket of this histogram's scale, nanoseconds.
@@ -337,6 +361,12 @@ impl PartialEq for Histogram {
 }
 
 impl Eq for Histogram {}
+
+fn add_each(counters: &mut [u64], other: impl Iterator<Item = u64>) {
+    for (counter, n) in counters.iter_mut().zip(other) {
+        *counter = counter.saturating_add(n);
+    }
+}
 
 /// From the first filled counter to the last.
 pub(crate) fn filled<T>(counters: &[T], is_filled: impl Fn(&T) -> bool) -> std::ops::Range<usize> {

@@ -24,7 +24,7 @@ pub(crate) const BEGUN: usize = 3;
 /// Latencies, service times and first bytes of requests that succeeded.
 #[derive(Debug, Default)]
 pub(crate) struct Joint {
-    /// Samples counted since it was last emptied: no counter is over that.
+    /// Samples counted since it was last emptied: no counter is over that, nor are latencies of one bucket together.
     samples: usize,
     /// Bucket of the first counters.
     first: i32,
@@ -50,7 +50,10 @@ impl Joint {
         let [latency, service, first_byte] = fields.map(Durations::range);
         let low = latency.0.min(service.0).min(first_byte.0);
         let high = latency.1.max(service.1).max(first_byte.1);
-        self.cover(bucket_of(low), bucket_of(high));
+        // Zeros alone have no bucket.
+        if high > 0 {
+            self.cover(bucket_of(low), bucket_of(high));
+        }
         (&mut self.counters, (self.first + ORIGIN) as u64)
     }
 
@@ -86,9 +89,9 @@ impl Joint {
         let first = self.first + filled.start as i32;
         let lanes = &mut self.counters[filled];
         let counters = [
-            lanes.iter().map(|lanes| u64::from(lanes[SAME]) + u64::from(lanes[LATER])).collect(),
-            lanes.iter().map(|lanes| u64::from(lanes[SAME]) + u64::from(lanes[SERVED])).collect(),
-            lanes.iter().map(|lanes| u64::from(lanes[BEGUN])).collect(),
+            lanes.iter().map(|lanes| lanes[SAME].wrapping_add(lanes[LATER])).collect(),
+            lanes.iter().map(|lanes| lanes[SAME].wrapping_add(lanes[SERVED])).collect(),
+            lanes.iter().map(|lanes| lanes[BEGUN]).collect(),
         ];
         lanes.fill(Lanes::default());
         self.samples = 0;

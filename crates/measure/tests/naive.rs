@@ -236,24 +236,40 @@ fn any_sample() -> impl Strategy<Value = Sample> {
     )
 }
 
+/// Single samples, and runs of them that fill batches.
+fn any_length() -> impl Strategy<Value = u64> {
+    prop_oneof![9 => Just(1), 1 => 100..300u64]
+}
+
+/// A sample like this one that took longer.
+fn later(sample: &Sample, by: u64) -> Sample {
+    Sample {
+        latency: sample.latency.saturating_add(by),
+        service: sample.service.saturating_add(by),
+        ..*sample
+    }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, max_shrink_iters: 2_000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 100, max_shrink_iters: 2_000, ..ProptestConfig::default() })]
 
     #[test]
     fn batches_count_what_single_samples_count(
-        samples in prop::collection::vec((any_sample(), prop::bool::weighted(0.01)), 0..900),
+        runs in prop::collection::vec((any_sample(), any_length(), prop::bool::weighted(0.05)), 0..200),
     ) {
         let layout = layout();
         let mut recorder = Recorder::new(Arc::new(layout.clone()));
         let (mut naive, mut sum) = (Naive::default(), Snapshot::default());
-        for (sample, take) in &samples {
-            if !sample.hook {
-                recorder.asked(sample.intended, sample.scheduled);
-                naive.asked(&layout, sample);
+        for (first, length, take) in runs {
+            for sample in (0..length).map(|n| later(&first, 30_011 * n)) {
+                if !sample.hook {
+                    recorder.asked(sample.intended, sample.scheduled);
+                    naive.asked(&layout, &sample);
+                }
+                recorder.record(&sample);
+                naive.record(&layout, &sample);
             }
-            recorder.record(sample);
-            naive.record(&layout, sample);
-            if *take {
+            if take {
                 sum.merge(&recorder.take());
             }
         }
@@ -303,4 +319,18 @@ fn every_sample_is_seen_by_the_next_take() {
         (0..n).for_each(|_| recorder.record(&plain(1_000_000)));
         assert_eq!(recorder.take().total().complete, n);
     }
+}
+
+#[test]
+fn a_batch_of_zeros_is_counted() {
+    let mut recorder = Recorder::new(Arc::new(layout()));
+    let sample = Sample { scheduled: true, service: 0, ..plain(0) };
+    let sample = Sample { split: Split { first_byte: 1, ..Split::default() }, ..sample };
+    (0..1_000).for_each(|_| recorder.record(&sample));
+    let snapshot = recorder.take();
+    let cell = &snapshot.cells[0];
+    for histogram in [&cell.latency, &cell.service, &snapshot.series[0].latency, &snapshot.health.lateness] {
+        assert_eq!((histogram.count(), histogram.zero(), histogram.buckets().count()), (1_000, 1_000, 0));
+    }
+    assert_eq!(cell.first_byte.buckets().map(|(_, n)| n).collect::<Vec<_>>(), [1_000]);
 }
