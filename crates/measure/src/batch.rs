@@ -4,7 +4,7 @@
 use crate::stretch::Stretch;
 use crate::{End, Sample, Split};
 
-/// Samples of a batch: enough that what a batch costs beside them is little, and 1 KiB per request name.
+/// Samples of a batch: enough that what a batch costs beside them is little, and 2 KiB per request name.
 pub(crate) const SIZE: usize = 128;
 
 /// So many samples that do not fit in make a batch give way.
