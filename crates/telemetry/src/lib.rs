@@ -4,6 +4,7 @@
 //! known of a run into [`Family`]s, purely; `prometheus` writes them for whoever scrapes. `/metrics` of the operator, of workers and of
 //! `plimsoll run` are the same functions on different snapshots.
 
+pub mod admin;
 pub mod document;
 mod family;
 pub mod inventory;

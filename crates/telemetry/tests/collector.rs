@@ -93,7 +93,7 @@ async fn exchange(collector: &Collector, settings: Settings) {
         span.in_scope(|| tracing::warn!(target: "plimsoll_test", answer = 42, "something is said"));
         tracing::info_span!(target: "h2", "frame").in_scope(|| tracing::warn!(target: "h2", "of the way"));
     });
-    pipeline.finish(PATIENCE).await;
+    pipeline.finish(Vec::new(), PATIENCE).await;
     assert_eq!(pipeline.lost(), Default::default());
 
     let sent = collector.points("plimsoll.requests.sent").unwrap();
@@ -200,7 +200,7 @@ async fn tls_client_certificates_and_headers() {
         let refused = Pipeline::new(settings(&endpoint, &variables[..4]), resource());
         refused.start().unwrap();
         refused.send(&[(refused.resource(), &families(1, &Histogram::new()))], SystemTime::now());
-        refused.finish(Duration::from_secs(1)).await;
+        refused.finish(Vec::new(), Duration::from_secs(1)).await;
         assert_eq!(collector.received("metrics").unwrap().len(), 1);
         collector.stop().unwrap();
         std::fs::remove_dir_all(folder).unwrap();
@@ -238,7 +238,7 @@ async fn a_receiver_that_is_away_delays_nothing_and_gets_the_newest_when_it_is_b
             collector.points("plimsoll.requests.sent").unwrap().last().and_then(collector::Received::count)
         });
         assert_eq!(newest.await, 1001);
-        pipeline.finish(PATIENCE).await;
+        pipeline.finish(Vec::new(), PATIENCE).await;
         let spans = collector.received("traces").unwrap();
         let arrived = records(&spans, "/resourceSpans", "/scopeSpans", "/spans").len() as u64;
         assert_eq!(arrived + pipeline.lost().spans, 10_000, "each span has arrived or is counted as lost");
@@ -259,7 +259,7 @@ async fn the_end_is_not_delayed() {
         pipeline.send(&[(pipeline.resource(), &families(1, &Histogram::new()))], SystemTime::now());
         pipeline.span(span());
         let before = Instant::now();
-        pipeline.finish(Duration::from_millis(300)).await;
+        pipeline.finish(Vec::new(), Duration::from_millis(300)).await;
         assert!(before.elapsed() < Duration::from_secs(2), "{:?}", before.elapsed());
     }
 }

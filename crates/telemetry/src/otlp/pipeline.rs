@@ -10,6 +10,7 @@ use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequ
 use opentelemetry_sdk::logs::SdkLoggerProvider;
 use opentelemetry_sdk::trace::{SdkTracerProvider, SpanData};
 use tokio::task::JoinSet;
+use tokio::time::MissedTickBehavior;
 use tracing::Subscriber;
 use tracing_subscriber::Layer;
 use tracing_subscriber::registry::LookupSpan;
@@ -21,7 +22,8 @@ use super::outage::Outage;
 use super::records::{IntoQueue, LogEntry, Records, log_exporter, send_logs, send_spans, span_exporter};
 use super::resource::Resource;
 use super::settings::{Settings, Target};
-use crate::Family;
+use crate::inventory::{RUN_NAME, WORKER};
+use crate::{Family, Point};
 
 /// What was not handed over, since the beginning.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -48,6 +50,8 @@ struct Inner {
     spans: Option<(Arc<Records<SpanData>>, SdkTracerProvider)>,
     logs: Option<(Arc<Records<LogEntry>>, SdkLoggerProvider)>,
     tasks: Mutex<JoinSet<()>>,
+    /// What says metrics; ended before the last word.
+    producers: Mutex<JoinSet<()>>,
 }
 
 impl Pipeline {
@@ -71,8 +75,8 @@ impl Pipeline {
             (records, provider)
         });
         let metrics = Arc::new((Newest::default(), Outage::of("metrics")));
-        let tasks = Mutex::new(JoinSet::new());
-        Self { inner: Arc::new(Inner { settings, resource, metrics, spans, logs, tasks }) }
+        let (tasks, producers) = (Mutex::default(), Mutex::default());
+        Self { inner: Arc::new(Inner { settings, resource, metrics, spans, logs, tasks, producers }) }
     }
 
     /// Begins to send, on the runtime that this is called in.
@@ -80,7 +84,7 @@ impl Pipeline {
     /// # Errors
     /// If an endpoint or its certificates cannot be used.
     pub fn start(&self) -> Result<(), LinkError> {
-        let Inner { settings, resource, metrics, spans, logs, tasks } = &*self.inner;
+        let Inner { settings, resource, metrics, spans, logs, tasks, .. } = &*self.inner;
         let mut tasks = tasks.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(target) = &settings.metrics {
             let (sender, metrics) = (Sender::new(target.clone())?, Arc::clone(metrics));
@@ -127,12 +131,40 @@ impl Pipeline {
         &self.inner.resource
     }
 
+    /// Hands over what a process knows now. Series of a whole run are the run's and not this process': they go on when another one leads.
+    /// Never waits.
+    pub fn say(&self, families: Vec<Family>, now: SystemTime) {
+        let of_run = |point: &Point| !point.label(RUN_NAME).is_empty() && point.label(WORKER).is_empty();
+        let (mut runs, mut own) = (Vec::new(), Vec::new());
+        for Family { metric, points } in families {
+            let (of_runs, others) = points.into_iter().partition(of_run);
+            runs.push(Family { metric, points: of_runs });
+            own.push(Family { metric, points: others });
+        }
+        let shared = self.resource().without_process();
+        self.send(&[(&shared, &runs), (self.resource(), &own)], now);
+    }
+
+    /// Says what `families` knows, every interval, as long as the pipeline sends metrics.
+    pub fn push(&self, families: impl Fn() -> Vec<Family> + Send + Sync + 'static) {
+        let Some((_, interval)) = self.metrics() else { return };
+        let pipeline = self.clone();
+        self.inner.producers.lock().unwrap_or_else(PoisonError::into_inner).spawn(async move {
+            let mut tick = tokio::time::interval(interval);
+            tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            loop {
+                tick.tick().await;
+                pipeline.say(families(), SystemTime::now());
+            }
+        });
+    }
+
     /// Hands over what is known now, by resource; takes the place of what was not sent yet. Never waits.
     pub fn send(&self, said: &[(&Resource, &[Family])], now: SystemTime) {
         if self.inner.settings.metrics.is_some() {
             let resource_metrics = said
                 .iter()
-                .filter(|(_, families)| !families.is_empty())
+                .filter(|(_, families)| families.iter().any(|family| !family.points.is_empty()))
                 .map(|(resource, families)| encode::resource_metrics(resource, families, now))
                 .collect::<Vec<_>>();
             if !resource_metrics.is_empty() {
@@ -186,9 +218,14 @@ impl Pipeline {
         }
     }
 
-    /// Sends what waits, for at most `limit`; then nothing more. What did not get through is told.
-    pub async fn finish(&self, limit: Duration) {
+    /// Says `last` and sends what waits, for at most `limit`; then nothing more. What did not get through is told.
+    pub async fn finish(&self, last: Vec<Family>, limit: Duration) {
         let Inner { settings, metrics, spans, logs, tasks, .. } = &*self.inner;
+        let mut producers =
+            std::mem::take(&mut *self.inner.producers.lock().unwrap_or_else(PoisonError::into_inner));
+        // Ended before the last word, which one of them would replace otherwise.
+        producers.shutdown().await;
+        self.say(last, SystemTime::now());
         metrics.0.close();
         spans.iter().for_each(|(records, _)| records.queue.close());
         logs.iter().for_each(|(records, _)| records.queue.close());
