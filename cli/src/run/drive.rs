@@ -159,6 +159,7 @@ impl Watch<'_> {
             stopped: self.stopped,
             error: None,
             queries: Vec::new(),
+            asked: Vec::new(),
         }
     }
 }

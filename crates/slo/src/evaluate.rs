@@ -3,15 +3,18 @@
 use crate::doubt::doubted;
 use crate::rates::Limits;
 use crate::scope::{Evidence, Finding};
-use crate::{Kind, Slo, Stat, drift, latency, metrics, query, rates, recovery};
+use crate::{Kind, Slo, Stat, drift, latency, metrics, query, rates, recovery, sourced};
 
 /// What one SLO comes to.
 pub(crate) fn evaluate(slo: &Slo, evidence: &Evidence) -> Finding {
+    if let Some(query) = evidence.sourced(slo) {
+        return sourced::judge(slo, query, evidence);
+    }
     doubted(slo, evidence, counted(slo, evidence))
 }
 
 /// What one SLO comes to by what was counted.
-fn counted(slo: &Slo, evidence: &Evidence) -> Finding {
+pub(crate) fn counted(slo: &Slo, evidence: &Evidence) -> Finding {
     let at_most = |limit: u64| Limits { at_most: Some(limit), at_least: None };
     match &slo.kind {
         Kind::Latency { stat: Stat::Percentile(q), at_most, succeeded_only } => {

@@ -30,7 +30,7 @@ pub fn judge(
     Judgement { verdict, reason, message, results }
 }
 
-fn verdict(slos: &[Slo], findings: &[Finding], evidence: &Evidence) -> (Verdict, Reason, String) {
+pub(crate) fn verdict(slos: &[Slo], findings: &[Finding], evidence: &Evidence) -> (Verdict, Reason, String) {
     if let Some((reason, message)) = &evidence.facts.error {
         return (Verdict::Error, *reason, message.clone());
     }

@@ -11,9 +11,13 @@ mod live;
 mod metrics;
 mod model;
 mod query;
+mod question;
 mod rates;
 mod recovery;
+mod rejudge;
 mod scope;
+mod sourced;
+pub mod template;
 pub mod text;
 mod validity;
 
@@ -25,5 +29,7 @@ pub use model::{
     Facts, Judgement, Kind, Outcome, Query, Reason, Severity, Slo, SloResult, Stat, Tally, Validity, Verdict,
     WorkerLossPolicy,
 };
+pub use question::{Aggregate, Ask, Asked, Over, Question};
 pub use rates::class_name;
+pub use rejudge::rejudge;
 pub use validity::lateness;

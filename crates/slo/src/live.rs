@@ -4,7 +4,7 @@ use plimsoll_measure::{Layout, Snapshot};
 
 use crate::evaluate::evaluate;
 use crate::scope::Evidence;
-use crate::{Facts, Kind, Outcome, Severity, Slo, Validity, drift, metrics};
+use crate::{Facts, Kind, Outcome, Query, Severity, Slo, Validity, drift, metrics};
 
 /// The first SLO that is missed on the counts so far and stops the run for it: its index and its message.
 ///
@@ -41,17 +41,25 @@ pub(crate) fn abort_after(slo: &Slo) -> Option<u64> {
 }
 
 /// Whether the counts so far can already say that an SLO is missed: a recovery only when its window is over, a number that is too small
-/// neither, a drift after the first tenth, a query not before the end.
+/// neither, a drift after the first tenth. A query is judged by its last answer; what it has not been answered is Unknown.
 fn is_decidable(slo: &Slo, evidence: &Evidence) -> bool {
+    if is_empty_answer(slo, evidence) {
+        return false;
+    }
     match &slo.kind {
         Kind::ErrorRate { within: Some(_), .. } => is_over(slo, evidence),
         Kind::MetricCount { at_most, .. } => {
             metrics::is_exceeded(slo, *at_most, evidence) || is_over(slo, evidence)
         }
         Kind::LatencyDrift { .. } => drift::first_tenth(slo, evidence) < evidence.until,
-        Kind::Prometheus { .. } => false,
         _ => true,
     }
+}
+
+/// Whether Prometheus has nothing for an SLO: `onNoData` is a word about the end, and series may still come.
+fn is_empty_answer(slo: &Slo, evidence: &Evidence) -> bool {
+    let empty = |(name, query): &(String, Query)| *name == slo.name && matches!(query, Query::NoData { .. });
+    evidence.facts.queries.iter().any(empty)
 }
 
 /// Whether the last judged stretch of an SLO's scope lies behind.

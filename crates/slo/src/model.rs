@@ -3,6 +3,8 @@
 use plimsoll_measure::{ErrorClass, MetricId, RequestId, WindowId};
 use serde::{Deserialize, Serialize};
 
+use crate::Asked;
+
 /// A condition on the run. `request` or `metric`, and `window` narrow it; `objective` is its pair of counters in the layout.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -189,8 +191,11 @@ pub struct Facts {
     pub stopped: Option<Reason>,
     /// Why it could not run at all.
     pub error: Option<(Reason, String)>,
-    /// Results of queries by SLO name.
+    /// Results of queries by SLO name. An SLO that stands here is judged by what is said here, whatever its kind.
     pub queries: Vec<(String, Query)>,
+    /// How these results came about, for people.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub asked: Vec<Asked>,
 }
 
 /// Result of a query for an SLO.
@@ -200,6 +205,16 @@ pub enum Query {
     Value(f64),
     /// None, and why.
     Missing(String),
+    /// None, and `onNoData` says what that means.
+    #[serde(rename_all = "camelCase")]
+    NoData {
+        /// The SLO is Met; otherwise Missed.
+        met: bool,
+        /// What the answer lacked.
+        why: String,
+    },
+    /// The counters of the SLO as our own series in Prometheus have them; for a throughput all requests and the incomplete ones.
+    Counts(Tally),
 }
 
 /// The counters of one SLO.

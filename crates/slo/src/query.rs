@@ -27,6 +27,14 @@ pub(crate) fn query(
         Some((_, Query::Missing(why))) => {
             return draft(0).unknown((Reason::NoData, format!("no result: {why}")));
         }
+        Some((_, Query::NoData { met, why })) => {
+            let result = if *met { "Met" } else { "Missed" };
+            return draft(0)
+                .decided_without_value(*met, &format!("{why}, which onNoData counts as {result}"));
+        }
+        Some((_, Query::Counts(_))) => {
+            return draft(0).unknown((Reason::NoData, "the query gave counters, not a number".to_owned()));
+        }
         None => return draft(0).unknown((Reason::NoData, "its query was not made".to_owned())),
     };
     let holds = at_most.is_none_or(|bound| value <= bound) && at_least.is_none_or(|bound| value >= bound);
@@ -38,8 +46,10 @@ pub(crate) fn query(
     draft(1).decided(holds, shown, &words)
 }
 
-/// The number with three decimals, or all of them if it would seem to lie on the other side of a bound.
+/// The number with three decimals, a small one with three digits; all of them if it would seem to lie on the other side of a bound.
 fn beside(value: f64, holds: bool, side: impl Fn(f64) -> bool) -> String {
-    let rounded = (value * 1000.0).round() / 1000.0;
+    let small = value != 0.0 && value.abs() < 0.1;
+    let scale = if small { 10_f64.powf(2.0 - value.abs().log10().floor()) } else { 1000.0 };
+    let rounded = (value * scale).round() / scale;
     if rounded.is_finite() && side(rounded) == holds { rounded.to_string() } else { value.to_string() }
 }

@@ -3,7 +3,7 @@
 use plimsoll_measure::{Counts, Histogram, Layout, Metric, MetricId, MetricKind, Snapshot};
 
 use crate::text;
-use crate::{Facts, Kind, Outcome, Reason, Slo, SloResult, Stat, Tally, Validity};
+use crate::{Facts, Kind, Outcome, Query, Reason, Slo, SloResult, Stat, Tally, Validity};
 
 /// Everything that a judgement reads.
 #[derive(Clone, Copy)]
@@ -46,6 +46,13 @@ impl Evidence<'_> {
         faults
             .map(|(_, id)| self.merged.metric(self.layout, MetricId(id), slo.window))
             .fold(0, |sum, total| sum + total.count - total.good)
+    }
+
+    /// The answer of Prometheus that takes the place of what was counted here; nothing for an SLO on a query of its own.
+    pub(crate) fn sourced(&self, slo: &Slo) -> Option<&Query> {
+        let is_own = !matches!(slo.kind, Kind::Prometheus { .. });
+        let found = self.facts.queries.iter().find(|(name, _)| *name == slo.name).filter(|_| is_own);
+        found.map(|(_, query)| query)
     }
 
     /// What the samples of an SLO are.
@@ -140,6 +147,11 @@ impl<'a> Draft<'a> {
     /// It holds, or does not; `words` follow the name in the message.
     pub(crate) fn decided(self, holds: bool, value: String, words: &str) -> Finding {
         self.finish(if holds { Outcome::Met } else { Outcome::Missed }, Some(value), words)
+    }
+
+    /// It is decided although there is no value.
+    pub(crate) fn decided_without_value(self, holds: bool, words: &str) -> Finding {
+        self.finish(if holds { Outcome::Met } else { Outcome::Missed }, None, words)
     }
 
     fn finish(self, outcome: Outcome, value: Option<String>, words: &str) -> Finding {
