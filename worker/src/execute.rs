@@ -129,13 +129,20 @@ async fn drive<D: Door>(running: &mut Running, start: &Start, door: &mut D) -> F
             }
             _ = tick.tick() => {
                 skew = skew.or_else(|| began(running, start, door));
-                door.push(running.take().await);
+                hand_over(running, door).await;
             }
         }
     }
     skew = skew.or_else(|| began(running, start, door));
-    door.push(running.take().await);
+    hand_over(running, door).await;
     Final { skew, stopped, fault: running.fault(), load, ..Final::default() }
+}
+
+/// Hands over what was measured since the last time, with what the cores are doing.
+async fn hand_over<D: Door>(running: &mut Running, door: &mut D) {
+    let delta = running.take().await;
+    door.gauges(running.gauges());
+    door.push(delta);
 }
 
 /// Nanoseconds since the start.

@@ -141,6 +141,7 @@ pub(crate) fn report(joined: Result<(), tokio::task::JoinError>) {
 async fn user(core: Rc<Core>, load: Load, stint: Stint) {
     let bound = core.bound.clone();
     let Some(scenario) = bound.scenarios.get(stint.scenario) else { return };
+    let _active = core.active.users.one();
     core.user_began(core.clock.now().saturating_sub(stint.interval.start));
     let memory =
         Memory::new(&scenario.slots, Rng::new(core.seed, Stream::Member, stint.number), stint.number);

@@ -11,6 +11,7 @@ use plimsoll_measure::{ErrorClass, MetricId, Observation, Recorder, RequestId};
 use plimsoll_scenario::{Bound, Note, Origin, Rows};
 use tokio::sync::Notify;
 
+use crate::active::Active;
 use crate::clock::{Clock, nanos};
 use crate::dial::{Destination, Dialer};
 use crate::h1::Known;
@@ -91,6 +92,7 @@ pub(crate) struct Core {
     pub(crate) limits: Limits,
     pub(crate) hook: bool,
     pub(crate) tracer: Option<Tracer>,
+    pub(crate) active: Active,
     /// Buffers for messages that are cut.
     pub(crate) spares: Spares,
     first: FirstSent,
@@ -118,6 +120,7 @@ impl Core {
             limits: parts.limits,
             hook: parts.hook,
             tracer: parts.tracer,
+            active: Active::default(),
             spares: Spares::default(),
             first: parts.first,
             recorder: RefCell::new(parts.recorder),

@@ -61,6 +61,7 @@ impl<'c> Flight<'c> {
 
     #[inline]
     fn new(core: &'c Core, request: RequestId, intended: u64, (scheduled, retry): (bool, bool)) -> Self {
+        core.active.requests.set(core.active.requests.get() + 1);
         Self {
             core,
             request,
@@ -175,6 +176,7 @@ impl<'c> Flight<'c> {
 
     fn record(&mut self, end: End, now: u64) {
         self.recorded = true;
+        self.core.active.requests.set(self.core.active.requests.get() - 1);
         if self.answered != 0 {
             // A response may begin before the request is written to its end.
             self.split.first_byte = self.answered.saturating_sub(self.written).max(1);

@@ -5,6 +5,7 @@
 //! `closed.rs` or `open.rs` (when), `iteration.rs`, `steps.rs`, `elaborate.rs` (which), `request.rs`, `ws/`, `sse/` (how), `pool.rs`
 //! and `dial.rs` (on what connection), `h1/` or `h2.rs` (bytes), `flight.rs` (the sample). Beside the load: `hooks.rs`.
 
+mod active;
 mod cgroup;
 mod clock;
 mod closed;

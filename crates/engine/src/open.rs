@@ -226,6 +226,7 @@ fn new_lane(core: &Core, span: &Rc<Span>) -> Lane {
 /// One arrival: a user of its own, with one iteration.
 async fn serve(core: &Core, lane: &mut Lane, arrival: Arrival) {
     let Some(scenario) = core.bound.scenarios.get(arrival.scenario) else { return };
+    let _active = core.active.users.one();
     renew(core, lane, scenario, &arrival);
     lane.due = Some(arrival.at);
     let begins =

@@ -10,6 +10,7 @@ use std::task::Poll;
 use plimsoll_plan::{ConnectionsPer, HttpVersion};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
+use crate::active::One;
 use crate::core::Core;
 use crate::dial::{DialError, Exhausted};
 use crate::flight::Flight;
@@ -45,6 +46,7 @@ pub(crate) struct Link {
     streams: Cell<usize>,
     /// Leave to be open (own connections) or to be used (pooled HTTP/1.1), if there is a limit.
     permit: RefCell<Option<OwnedSemaphorePermit>>,
+    _open: One,
 }
 
 /// The right to make one request on a connection. Dropping it instead of giving it back closes an own or pooled HTTP/1.1
@@ -77,6 +79,8 @@ pub(crate) struct Fresh {
     pub(crate) io: Io,
     /// Leave to be open, if there is a limit; kept as long as the connection.
     pub(crate) permit: Option<OwnedSemaphorePermit>,
+    /// Counts it as long as it is open.
+    pub(crate) open: One,
 }
 
 /// One stream's place on a shared connection.
@@ -178,7 +182,7 @@ impl Pool {
         let dialed = dialed.inspect_err(|error| count_failure(core, error))?;
         core.recorder().health().connections += 1;
         flight.opened(dialed.split);
-        Ok(Fresh { io: dialed.io, permit })
+        Ok(Fresh { io: dialed.io, permit, open: core.active.connections.one() })
     }
 
     /// Returns a connection after a complete exchange.
@@ -329,6 +333,7 @@ impl Pool {
             requests: Cell::new(0),
             streams: Cell::new(0),
             permit: RefCell::new(permit),
+            _open: core.active.connections.one(),
         })
     }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use plimsoll_measure::Snapshot;
+use plimsoll_measure::{Gauges, Snapshot};
 use plimsoll_plan::Share;
 use tokio::sync::{mpsc, oneshot};
 
@@ -25,6 +25,8 @@ pub struct Running {
     hooks: Option<Handle>,
     /// What setup measured, until it is taken.
     before: Snapshot,
+    /// What the cores were doing when they were last asked.
+    gauges: Gauges,
     earliest: Earliest,
     fault: Fault,
     throttle: Throttle,
@@ -65,7 +67,8 @@ pub(crate) fn launch(engine: Engine, start: Instant, load: bool) -> Running {
         start_thread("engine-hooks", setup, &fault, accompany)
     });
     let before = engine.measured;
-    Running { cores, hooks, before, earliest, fault, throttle, accounted, over: false, loaded: None }
+    let gauges = Gauges::default();
+    Running { cores, hooks, before, gauges, earliest, fault, throttle, accounted, over: false, loaded: None }
 }
 
 fn start_core(setup: Setup, fault: &Fault) -> Handle {
@@ -107,14 +110,22 @@ impl Running {
     pub async fn take(&mut self) -> Snapshot {
         let replies: Vec<_> = self.cores.iter().chain(&self.hooks).map(|core| ask(&core.commands)).collect();
         let mut merged = std::mem::take(&mut self.before);
+        self.gauges = Gauges { cpu: cpu_time(), ..Gauges::default() };
         for reply in replies {
             // A core that is gone has reported its fault.
-            if let Ok(snapshot) = reply.await {
+            if let Ok((snapshot, gauges)) = reply.await {
                 merged.merge(&snapshot);
+                self.gauges.merge(&gauges);
             }
         }
         self.account(&mut merged);
         merged
+    }
+
+    /// What the cores were doing at the last [`Self::take`].
+    #[must_use]
+    pub fn gauges(&self) -> Gauges {
+        self.gauges
     }
 
     fn account(&mut self, merged: &mut Snapshot) {
@@ -193,7 +204,14 @@ impl Running {
     }
 }
 
-fn ask(commands: &mpsc::UnboundedSender<Command>) -> oneshot::Receiver<Snapshot> {
+/// CPU time of this process since it began, nanoseconds.
+fn cpu_time() -> u64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    let (seconds, rest) = (u64::try_from(time.tv_sec), u64::try_from(time.tv_nsec));
+    seconds.unwrap_or(0).saturating_mul(1_000_000_000).saturating_add(rest.unwrap_or(0))
+}
+
+fn ask(commands: &mpsc::UnboundedSender<Command>) -> oneshot::Receiver<(Snapshot, Gauges)> {
     let (reply, answer) = oneshot::channel();
     // If the core is gone, the answer is an error.
     let _ = commands.send(Command::Take(reply));
@@ -217,6 +235,7 @@ mod tests {
             cores: vec![core(true)],
             hooks: None,
             before: Snapshot::default(),
+            gauges: Gauges::default(),
             earliest: Earliest::default(),
             fault: Fault::default(),
             throttle: Throttle::find(Path::new("/")),

@@ -4,7 +4,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use plimsoll_measure::{Recorder, Snapshot};
+use plimsoll_measure::{Gauges, Recorder, Snapshot};
 use plimsoll_plan::{ConnectionsPer, GroupShare, Share};
 use plimsoll_scenario::{Bound, Origin, Rows};
 use rustls::ClientConfig;
@@ -32,7 +32,7 @@ const EVENT_INTERVAL: u32 = 31;
 #[derive(Debug)]
 pub(crate) enum Command {
     /// Everything measured since the last time.
-    Take(oneshot::Sender<Snapshot>),
+    Take(oneshot::Sender<(Snapshot, Gauges)>),
     /// No new work; what is in flight gets the plan's `graceful_stop`.
     Stop,
     /// Nothing more at all.
@@ -196,10 +196,10 @@ async fn listen(
     stop(0);
 }
 
-/// Hands over everything measured since the last time.
-pub(crate) fn give(core: &Core, reply: oneshot::Sender<Snapshot>) {
+/// Hands over everything measured since the last time, and what the core is doing.
+pub(crate) fn give(core: &Core, reply: oneshot::Sender<(Snapshot, Gauges)>) {
     let snapshot = core.recorder().take();
-    if let Err(snapshot) = reply.send(snapshot) {
+    if let Err((snapshot, _)) = reply.send((snapshot, core.active.gauges())) {
         tracing::warn!(cells = snapshot.cells.len(), "nobody took a snapshot that was asked for");
     }
 }

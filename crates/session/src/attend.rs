@@ -288,7 +288,8 @@ async fn answer(
             let snapshot = delta.snapshot.unwrap_or_default();
             let snapshot = wire::decode(&snapshot, &plan.layout).map_err(Denied::for_good)?;
             let facts = (delta.seq, delta.cumulative, delta.skew);
-            let (applied, seq) = hub.delta(ticket, facts, &snapshot)?;
+            let gauges = delta.gauges.as_ref().map(protocol::read_gauges);
+            let (applied, seq) = hub.delta(ticket, facts, gauges, &snapshot)?;
             match applied {
                 Applied::Gap => line.say(Say::Resend(proto::Resend {})).await,
                 Applied::Merged | Applied::Duplicate | Applied::Restarted => {

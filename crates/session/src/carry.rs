@@ -87,9 +87,9 @@ impl Course {
             self.said_ready = true;
             return Some(Heard::Ready(protocol::write_ready(readiness, !self.probing(shared))));
         }
-        let skew = said.skew;
+        let (skew, gauges) = (said.skew, said.gauges.map(protocol::write_gauges));
         if let Some(delta) = said.outbox.next() {
-            return Some(Heard::Delta(proto::Delta { skew, ..delta }));
+            return Some(Heard::Delta(proto::Delta { skew, gauges, ..delta }));
         }
         let last = said.last.as_ref().filter(|_| !self.said_last)?;
         let message = protocol::write_final(last, said.outbox.settled()?);

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use plimsoll_measure::{Layout, Snapshot};
+use plimsoll_measure::{Gauges, Layout, Snapshot};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
@@ -49,6 +49,7 @@ pub(crate) struct Said {
     pub(crate) ready: Option<Readiness>,
     pub(crate) failed: Option<StartFailure>,
     pub(crate) skew: Option<u64>,
+    pub(crate) gauges: Option<Gauges>,
     pub(crate) last: Option<Final>,
 }
 
@@ -96,7 +97,14 @@ impl Shared {
 pub async fn dial(endpoint: Endpoint, hello: HelloInfo) -> Result<GrpcDoor, SessionError> {
     let mut route = Route::new(&endpoint, &hello);
     let link = first(&mut route, &endpoint, &hello).await?;
-    let said = Said { outbox: Outbox::new(MAX_MESSAGE), ready: None, failed: None, skew: None, last: None };
+    let said = Said {
+        outbox: Outbox::new(MAX_MESSAGE),
+        ready: None,
+        failed: None,
+        skew: None,
+        gauges: None,
+        last: None,
+    };
     let (sender, heard) = watch::channel(Heard::default());
     let shared = Arc::new(Shared { said: Mutex::new(said), news: Notify::new(), heard: sender });
     let carrier = tokio::spawn(keep(Arc::clone(&shared), endpoint, hello.clone(), route, link));
@@ -305,6 +313,10 @@ impl Door for GrpcDoor {
 
     fn began(&mut self, skew: u64) {
         self.shared.said().skew = Some(skew);
+    }
+
+    fn gauges(&mut self, now: Gauges) {
+        self.shared.said().gauges = Some(now);
     }
 
     fn push(&mut self, delta: Snapshot) {

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::time::{Duration, Instant};
 
-use plimsoll_measure::Snapshot;
+use plimsoll_measure::{Gauges, Snapshot};
 
 /// How long a worker that is done waits for the outcome of the run to be stored.
 pub const ACK_PATIENCE: Duration = Duration::from_secs(600);
@@ -27,6 +27,9 @@ pub trait Door: Send {
 
     /// Reports the first request: nanoseconds between its intended instant and its sending.
     fn began(&mut self, skew: u64);
+
+    /// Says what this worker is doing now; it goes with what is handed over next.
+    fn gauges(&mut self, now: Gauges);
 
     /// Hands over what was measured since the last call. Never waits: numbers it, keeps it until it is acknowledged, sends it.
     fn push(&mut self, delta: Snapshot);

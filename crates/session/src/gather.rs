@@ -6,7 +6,7 @@ mod worker;
 
 use std::sync::Arc;
 
-use plimsoll_measure::{Snapshot, coalesce};
+use plimsoll_measure::{Gauges, Snapshot, coalesce};
 use plimsoll_plan::Plan;
 
 pub use self::answer::{Applied, Refusal};
@@ -92,6 +92,15 @@ impl Gather {
         Ok(())
     }
 
+    /// A worker said what it is doing.
+    ///
+    /// # Errors
+    /// See [`Refusal`].
+    pub fn gauges_of(&mut self, index: u32, now: Gauges) -> Result<(), Refusal> {
+        self.find(index)?.gauges = Some(now);
+        Ok(())
+    }
+
     /// Adds a numbered delta, or with `cumulative` everything that the worker measured up to `seq`.
     ///
     /// # Errors
@@ -121,6 +130,7 @@ impl Gather {
         }
         let replaces = cumulative && worker.last_seq > 0;
         worker.awaiting = false;
+        worker.counted = true;
         worker.last_seq = seq;
         worker.covered = if cumulative { 0 } else { worker.covered }.saturating_add(delta.health.wall);
         if !matches!(worker.state, WorkerState::Done) {
@@ -181,6 +191,34 @@ impl Gather {
     #[must_use]
     pub fn merged(&self) -> &Arc<Snapshot> {
         &self.merged
+    }
+
+    /// What all workers said last that they were doing, added up; absent until each that is not lost has said it.
+    #[must_use]
+    pub fn gauges(&self) -> Option<Gauges> {
+        let mut sum = Gauges::default();
+        for worker in &self.workers {
+            match (&worker.state, worker.gauges) {
+                (WorkerState::Lost, None) => {}
+                // It does nothing any more; what it used it has used.
+                (WorkerState::Lost | WorkerState::Done, Some(last)) => {
+                    sum.merge(&Gauges { cpu: last.cpu, ..Gauges::default() });
+                }
+                (_, now) => sum.merge(&now?),
+            }
+        }
+        Some(sum)
+    }
+
+    /// Whether the sum holds all that workers have handed in so far, but for those that are lost. It does not while some have yet to
+    /// send theirs again: to a collector that was not `here` at the start of the run, or after the sum began anew.
+    #[must_use]
+    pub fn is_whole(&self, here: bool) -> bool {
+        let whole = |worker: &WorkerView| {
+            let over = matches!(worker.state, WorkerState::Done | WorkerState::Lost);
+            over || worker.last_seq > 0 || (here && !worker.counted)
+        };
+        self.workers.iter().all(whole)
     }
 
     /// All workers by index.

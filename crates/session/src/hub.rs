@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use plimsoll_measure::Snapshot;
+use plimsoll_measure::{Gauges, Snapshot};
 use plimsoll_plan::Plan;
 use tokio::sync::{broadcast, oneshot, watch};
 
@@ -275,12 +275,16 @@ impl Hub {
         &self,
         ticket: &Ticket,
         (seq, cumulative, skew): (u64, bool, Option<u64>),
+        gauges: Option<Gauges>,
         delta: &Snapshot,
     ) -> Result<(Applied, u64), Denied> {
         let Ticket { index, uid, .. } = ticket;
         let applied = self.report(ticket, false, |gather| {
             if let Some(skew) = skew {
                 gather.began(*index, skew).map_err(Denied::for_good)?;
+            }
+            if let Some(gauges) = gauges {
+                gather.gauges_of(*index, gauges).map_err(Denied::for_good)?;
             }
             let applied = gather.delta(*index, uid, seq, cumulative, delta).map_err(Denied::for_good)?;
             Ok((applied, gather.worker(*index).map_or(0, |worker| worker.last_seq)))

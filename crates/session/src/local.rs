@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use plimsoll_measure::Snapshot;
+use plimsoll_measure::{Gauges, Snapshot};
 use plimsoll_plan::Plan;
 use tokio::sync::watch;
 
@@ -216,6 +216,13 @@ impl Door for LocalDoor {
         let index = self.index;
         if let Err(refusal) = self.room.with(|gather| gather.began(index, skew)) {
             tracing::warn!(%refusal, "start skew not taken");
+        }
+    }
+
+    fn gauges(&mut self, now: Gauges) {
+        let index = self.index;
+        if let Err(refusal) = self.room.with(|gather| gather.gauges_of(index, now)) {
+            tracing::warn!(%refusal, "gauges not taken");
         }
     }
 

@@ -111,8 +111,12 @@ impl Outbox {
         for (at, part) in parts.into_iter().enumerate() {
             self.last += 1;
             let cumulative = restart && at == 0;
-            let delta = proto::Delta { seq: self.last, cumulative, snapshot: Some(part), skew: None };
-            self.numbered.push_back(delta);
+            self.numbered.push_back(proto::Delta {
+                seq: self.last,
+                cumulative,
+                snapshot: Some(part),
+                ..proto::Delta::default()
+            });
         }
     }
 

@@ -291,6 +291,25 @@ pub struct Delta {
     /// See Final.skew; from the first request on.
     #[prost(uint64, optional, tag = "4")]
     pub skew: ::core::option::Option<u64>,
+    /// What the worker is doing as it sends this. Unlike the measurement it does not add up over time.
+    #[prost(message, optional, tag = "5")]
+    pub gauges: ::core::option::Option<Gauges>,
+}
+/// A worker at one moment.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Gauges {
+    /// Virtual users at work, and arrivals being served.
+    #[prost(uint64, tag = "1")]
+    pub users: u64,
+    /// Requests under way.
+    #[prost(uint64, tag = "2")]
+    pub requests: u64,
+    /// Open connections to the target.
+    #[prost(uint64, tag = "3")]
+    pub connections: u64,
+    /// CPU time of the process since it began.
+    #[prost(uint64, tag = "4")]
+    pub cpu: u64,
 }
 /// Counts and histograms of a stretch of a run; everything in it adds up.
 #[derive(Clone, PartialEq, ::prost::Message)]

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use plimsoll_measure::Gauges;
 use sha2::{Digest, Sha256};
 
 use crate::{FailureKind, Final, Readiness, RunKey, StartFailure, Stop, proto};
@@ -93,6 +94,18 @@ pub(crate) fn write_ready(readiness: &Readiness, started: bool) -> proto::Ready 
 
 pub(crate) fn read_ready(message: proto::Ready) -> Readiness {
     Readiness { setup: message.setup, data_hash: message.data }
+}
+
+/// What a worker is doing.
+pub(crate) fn write_gauges(gauges: Gauges) -> proto::Gauges {
+    let Gauges { users, requests, connections, cpu } = gauges;
+    proto::Gauges { users, requests, connections, cpu }
+}
+
+/// What a worker is doing.
+pub(crate) fn read_gauges(gauges: &proto::Gauges) -> Gauges {
+    let proto::Gauges { users, requests, connections, cpu } = *gauges;
+    Gauges { users, requests, connections, cpu }
 }
 
 pub(crate) fn write_final(last: &Final, last_seq: u64) -> proto::Final {

@@ -6,7 +6,7 @@ mod fixture;
 use std::sync::Arc;
 
 use fixture::{plan, plan_with_setup, requests};
-use plimsoll_measure::Snapshot;
+use plimsoll_measure::{Gauges, Snapshot};
 use plimsoll_plan::Plan;
 use plimsoll_session::{
     Applied, FailureKind, Final, Gather, Readiness, Refusal, SETUP_LIMIT, Setup, StartFailure, WorkerState,
@@ -167,6 +167,39 @@ fn a_replaced_sum_makes_everybody_begin_anew() {
     assert_eq!(early, Ok(Applied::Duplicate), "its sum is already asked for");
     assert_eq!(gather.delta(1, "b", 3, true, &requests(0, 11)), Ok(Applied::Merged));
     assert_eq!(sent(&gather), 61);
+}
+
+#[test]
+fn a_sum_is_whole_unless_somebody_has_yet_to_send_his_again() {
+    let mut gather = gather(2);
+    assert!(gather.is_whole(true), "nothing was handed in, and nothing is missing");
+    assert!(!gather.is_whole(false), "who comes in the middle of a run does not know what there was");
+    for (index, uid) in [(0, "a"), (1, "b")] {
+        gather.hello(index, uid).unwrap();
+    }
+    gather.delta(0, "a", 1, true, &requests(0, 10)).unwrap();
+    assert!(gather.is_whole(true) && !gather.is_whole(false));
+    gather.delta(1, "b", 1, true, &requests(0, 10)).unwrap();
+    assert!(gather.is_whole(false));
+    assert_eq!(gather.delta(0, "a", 5, true, &requests(0, 50)), Ok(Applied::Restarted));
+    assert!(!gather.is_whole(true), "the sum fell to what one worker sent");
+    gather.lost(1);
+    assert!(gather.is_whole(true), "nothing more will come of a lost worker");
+}
+
+#[test]
+fn gauges_are_the_last_ones_of_those_that_still_work() {
+    let mut gather = gather(2);
+    let now = |users, cpu| Gauges { users, requests: users, connections: users, cpu };
+    gather.gauges_of(0, now(3, 10)).unwrap();
+    assert_eq!(gather.gauges(), None, "half of them is not what the run does");
+    gather.gauges_of(1, now(4, 20)).unwrap();
+    gather.gauges_of(0, now(5, 30)).unwrap();
+    assert_eq!(gather.gauges(), Some(now(9, 50)));
+    gather.lost(1);
+    assert_eq!(gather.gauges(), Some(now(5, 50)));
+    gather.done(0, 0, Final::default()).unwrap();
+    assert_eq!(gather.gauges(), Some(now(0, 50)));
 }
 
 #[test]

@@ -76,7 +76,7 @@ pub(super) async fn open(
         return Err(failed(core, lane, needs, flight, fault));
     }
     // One that was not wanted says goodbye when it is dropped.
-    let socket = Socket::new(fresh.io, fresh.permit, masks, first, arrival);
+    let socket = Socket::new(fresh.io, (fresh.permit, fresh.open), masks, first, arrival);
     let request = conclude(lane, &step.handshake, needs, flight, head, arrival.at);
     if request.error.is_some() {
         return Err(request);

@@ -12,6 +12,7 @@ use plimsoll_scenario::Rng;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::OwnedSemaphorePermit;
 
+use crate::active::One;
 use crate::core::Core;
 use crate::fault::Fault;
 use crate::h1::lost;
@@ -91,14 +92,14 @@ pub(crate) struct Socket {
     writing: bool,
     stage: Stage,
     masks: Rng,
-    _permit: Option<OwnedSemaphorePermit>,
+    _held: (Option<OwnedSemaphorePermit>, One),
 }
 
 impl Socket {
     /// `first` came behind the head of the handshake.
     pub(crate) fn new(
         io: Io,
-        permit: Option<OwnedSemaphorePermit>,
+        held: (Option<OwnedSemaphorePermit>, One),
         masks: Rng,
         first: Vec<u8>,
         arrival: Arrival,
@@ -114,7 +115,7 @@ impl Socket {
             writing: false,
             stage: Stage::Open,
             masks,
-            _permit: permit,
+            _held: held,
         }
     }
 

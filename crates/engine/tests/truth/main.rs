@@ -8,6 +8,7 @@ mod chances;
 mod closed;
 mod connections;
 mod failures;
+mod gauges;
 mod hooks;
 mod latency;
 mod lives;

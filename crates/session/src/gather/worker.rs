@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use plimsoll_measure::Gauges;
+
 use crate::{Final, StartFailure};
 
 /// What is known of one worker.
@@ -19,6 +21,8 @@ pub struct WorkerView {
     pub covered: u64,
     /// Nanoseconds between its first request's intended instant and its sending, once known.
     pub skew: Option<u64>,
+    /// What it said last that it was doing.
+    pub gauges: Option<Gauges>,
     /// What it said at its end.
     pub last: Option<Final>,
     /// Which data it holds ([`crate::data_hash`]), if it has said so.
@@ -29,6 +33,8 @@ pub struct WorkerView {
     pub(super) setup: Option<Arc<str>>,
     /// Its cumulative snapshot was asked for and has not come yet.
     pub(super) awaiting: bool,
+    /// Something of it was once part of the sum here, which may have begun anew since.
+    pub(super) counted: bool,
     /// Pods that held the index before; they do not come back.
     pub(super) former: Vec<String>,
 }
