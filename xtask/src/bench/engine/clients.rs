@@ -18,6 +18,8 @@ use crate::tools::peers::{Found, Peer};
 pub(super) enum Work {
     /// GET of 34 bytes.
     Static,
+    /// The same with a header that is never the same twice.
+    Varied,
     /// A login whose reply has a token, and a request that needs it and whose reply is checked.
     TwoStep,
     /// GET of 5 KiB.
@@ -99,6 +101,7 @@ pub(super) fn plimsoll(program: &Path, cores: &[usize], manifest: &Value, folder
 fn url(work: Work, server: &Server) -> String {
     match work {
         Work::Static | Work::Names(_) => format!("{}/", server.plain()),
+        Work::Varied => format!("{}/varied", server.plain()),
         Work::Body => format!("{}/body", server.plain()),
         Work::Tls => format!("{}/", server.tls()),
         Work::Http2 => format!("{}/", server.http2()),

@@ -63,6 +63,7 @@ fn steps(work: Work) -> Value {
         |name: &str, path: &str| json!({"name": name, "http": {"path": path, "expect": {"status": [200]}}});
     match work {
         Work::Static | Work::Tls | Work::Http2 => json!([get("GET /", "/")]),
+        Work::Varied => json!([get("GET /varied", "/varied")]),
         Work::Body => json!([get("GET /body", "/body")]),
         Work::Names(names) => (0..names).map(|n| get(&format!("GET / no {n}"), "/")).collect(),
         Work::TwoStep => json!([

@@ -22,8 +22,11 @@ const BASELINE: &str = "baseline";
 /// A row of the benchmark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Row {
-    /// A static request of 34 bytes
+    /// A static request of 34 bytes, whose replies have the same head for a second
     Static,
+    /// The same where no two replies have the same head
+    #[value(name = "varied-heads")]
+    Varied,
     /// Two steps with a capture and a check
     TwoStep,
     /// A reply of 5 KiB
@@ -66,8 +69,9 @@ const fn beside(than: &'static str) -> Goal {
 
 impl Row {
     /// All, in the order of the table.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Static,
+        Self::Varied,
         Self::TwoStep,
         Self::Body,
         Self::Tls,
@@ -85,6 +89,7 @@ impl Row {
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Static => "static",
+            Self::Varied => "varied-heads",
             Self::TwoStep => "two-step",
             Self::Body => "body",
             Self::Tls => "tls",
@@ -103,6 +108,7 @@ impl Row {
     pub(super) fn peers(self) -> &'static [Peer] {
         match self {
             Self::Static => &[Peer::Wrk, Peer::Oha, Peer::Vegeta, Peer::K6, Peer::Locust],
+            Self::Varied => &[Peer::Wrk, Peer::Oha],
             Self::TwoStep => &[Peer::Wrk, Peer::K6, Peer::Locust],
             Self::Body => &[Peer::Wrk, Peer::Oha, Peer::Vegeta],
             Self::Tls => &[Peer::Wrk, Peer::Oha],
@@ -134,6 +140,7 @@ impl Row {
     fn clients(self, bench: &Bench) -> Vec<Client> {
         let ours = |name: &str, work| Client { name: name.to_owned(), ..Client::ours(&bench.plimsoll, work) };
         let work = match self {
+            Self::Varied => Work::Varied,
             Self::TwoStep => Work::TwoStep,
             Self::Body => Work::Body,
             Self::Tls => Work::Tls,
@@ -165,7 +172,7 @@ impl Row {
     /// The most of its own CPU in user space, µs per request.
     fn user_goal(self) -> Option<f64> {
         match self {
-            Self::Static => Some(1.0),
+            Self::Static | Self::Varied => Some(1.0),
             Self::TwoStep => Some(2.0),
             _ => None,
         }
@@ -182,6 +189,7 @@ impl Row {
                     goal("locust", 0.067),
                 ]
             }
+            Self::Varied => vec![goal("wrk", 1.05), goal("oha", 0.65)],
             Self::TwoStep => vec![goal("wrk", 1.2), goal("k6", 0.125), goal("locust", 0.067)],
             Self::Body => vec![beside("wrk"), beside("oha"), beside("vegeta")],
             Self::Tls => vec![goal("oha", 1.0), beside("wrk")],

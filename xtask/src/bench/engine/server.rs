@@ -172,6 +172,7 @@ http {{
         listen {tls} ssl backlog=16384;
         listen {http2} http2 backlog=16384;
         location / {{ return 200 "{REPLY}"; }}
+        location = /varied {{ add_header X-Request-Id $request_id; return 200 "{REPLY}"; }}
         location = /body {{ root {folder}; }}
         location = /login {{ return 200 '{{"token":"{TOKEN}","id":42}}'; }}
         location = /orders {{
