@@ -3,6 +3,7 @@
 use std::io;
 use std::rc::Rc;
 
+use rustls::HandshakeKind;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::net::TcpStream;
 
@@ -28,6 +29,9 @@ async fn try_serve(core: &Rc<Core>, accepted: Accepted) -> io::Result<()> {
     match accepted.tls {
         Some(acceptor) => {
             let stream = acceptor.accept(stream).await?;
+            if stream.get_ref().1.handshake_kind() == Some(HandshakeKind::Resumed) {
+                core.server.ledger.resume();
+            }
             if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
                 return http2::serve(core, stream, peer).await.map_err(io::Error::other);
             }

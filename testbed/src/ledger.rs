@@ -37,6 +37,7 @@ struct Accounts {
     log_room: Arc<AtomicI64>,
     accepted: u64,
     peak: u64,
+    resumed: u64,
     bad_requests: u64,
 }
 
@@ -127,6 +128,11 @@ impl Ledger {
         OpenConnection(self.clone())
     }
 
+    /// Counts a TLS handshake that took up an earlier session.
+    pub(crate) fn resume(&self) {
+        lock(&self.accounts).resumed += 1;
+    }
+
     /// Counts a request that could not be read.
     pub(crate) fn bad_request(&self) {
         lock(&self.accounts).bad_requests += 1;
@@ -147,7 +153,12 @@ impl Ledger {
         let open = self.open.load(Ordering::Relaxed);
         let mut stats = Stats {
             started_at_us: self.clock.started_at_us,
-            connections: Connections { accepted: accounts.accepted, open, peak: accounts.peak },
+            connections: Connections {
+                accepted: accounts.accepted,
+                open,
+                peak: accounts.peak,
+                resumed: accounts.resumed,
+            },
             bad_requests: accounts.bad_requests,
             log_truncated: accounts.log_room.load(Ordering::Relaxed) < 0,
             ..Stats::default()

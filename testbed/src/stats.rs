@@ -47,6 +47,8 @@ pub struct Connections {
     pub open: u64,
     /// The most that were open at once.
     pub peak: u64,
+    /// TLS handshakes that took up an earlier session, since the start or the last reset.
+    pub resumed: u64,
 }
 
 /// Counts of one path.

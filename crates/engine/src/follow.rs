@@ -114,7 +114,12 @@ async fn elsewhere(
         Message::Parts(parts) if dialed.h2 => {
             let connection = speak_h2(core, io).await.map_err(Fault::from)?;
             show_parts(core, parts);
-            h2::exchange(&connection, parts, *expecting, keep, flight).await
+            match h2::request(parts) {
+                Ok(request) => {
+                    h2::exchange(&connection, (request, &parts.body), *expecting, keep, flight).await
+                }
+                Err(unfit) => Err(unfit),
+            }
         }
         message => {
             let (out, mut env) = render.env(core);

@@ -1,6 +1,7 @@
 //! HTTP/2 over the `h2` crate: one task per connection moves its frames, users open streams. Connections come from `pool.rs`.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::fmt;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
@@ -64,46 +65,68 @@ impl H2 {
     }
 }
 
-/// Sends a request on a stream of its own and reads the response to its end; of the body is kept what `keep` asks for. Returns the
-/// head and the time of the end.
+/// Requests without a body that are the same every time, by their ordinal: made once per core, not once per stream. Holds secrets; its
+/// `Debug` form does not show them.
+#[derive(Default)]
+pub(crate) struct Repeated(RefCell<Vec<Option<Request<()>>>>);
+
+impl Repeated {
+    /// A copy of a request that was kept.
+    pub(crate) fn get(&self, ordinal: usize) -> Option<Request<()>> {
+        self.0.borrow().get(ordinal)?.clone()
+    }
+
+    /// Keeps a copy.
+    pub(crate) fn keep(&self, ordinal: usize, request: &Request<()>) {
+        let mut kept = self.0.borrow_mut();
+        if kept.len() <= ordinal {
+            kept.resize(ordinal + 1, None);
+        }
+        kept[ordinal] = Some(request.clone());
+    }
+}
+
+impl fmt::Debug for Repeated {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Repeated").finish_non_exhaustive()
+    }
+}
+
+/// Sends a request with its body on a stream of its own and reads the response to its end; of its body is kept what `keep` asks for.
+/// Returns the head and the time of the end.
 pub(crate) async fn exchange(
     connection: &H2,
-    parts: &Parts<'_>,
+    (request, body): (Request<()>, &[u8]),
     expecting: Expecting,
     keep: &mut Keep<'_>,
     flight: &mut Flight<'_>,
 ) -> Result<(Head, u64), Broken> {
-    let response = send(connection, parts, flight).await?;
+    let response = send(connection, (request, body), flight).await?;
     let head = head_of(&response, expecting);
     read(connection, head.status, response.into_body(), keep, flight).await?;
     Ok((head, flight.core().clock.now()))
 }
 
-/// Sends a request on a stream of its own; returns when the head of the response is there.
+/// Sends a request with its body on a stream of its own; returns when the head of the response is there.
 pub(crate) async fn send(
     connection: &H2,
-    parts: &Parts<'_>,
+    (request, body): (Request<()>, &[u8]),
     flight: &mut Flight<'_>,
 ) -> Result<Response<RecvStream>, Broken> {
-    const UNFIT: Fault = Fault::new(
-        ErrorClass::Protocol,
-        "the request cannot be said in HTTP/2: its method, path or a header",
-    );
     let core = flight.core();
-    let request = request(parts).ok_or(Broken::Lost(UNFIT))?;
     let Ok(mut send) = connection.send.clone().ready().await else {
         connection.retire();
         return Err(Broken::Unsent);
     };
     let now = core.clock.now();
-    let Ok((mut response, stream)) = send.send_request(request, parts.body.is_empty()) else {
+    let Ok((mut response, stream)) = send.send_request(request, body.is_empty()) else {
         connection.retire();
         return Err(Broken::Unsent);
     };
     flight.sent(now);
     flight.written(now);
-    let mut upload = pin!(upload(stream, &parts.body));
-    let mut uploading = !parts.body.is_empty();
+    let mut upload = pin!(upload(stream, body));
+    let mut uploading = !body.is_empty();
     // The server may answer before it has read the whole body.
     let response = poll_fn(|cx| {
         if uploading && upload.as_mut().poll(cx).is_ready() {
@@ -118,7 +141,16 @@ pub(crate) async fn send(
     Ok(response)
 }
 
-fn request(parts: &Parts<'_>) -> Option<Request<()>> {
+/// The head of a request in the form of HTTP/2.
+pub(crate) fn request(parts: &Parts<'_>) -> Result<Request<()>, Broken> {
+    const UNFIT: Fault = Fault::new(
+        ErrorClass::Protocol,
+        "the request cannot be said in HTTP/2: its method, path or a header",
+    );
+    head(parts).ok_or(Broken::Lost(UNFIT))
+}
+
+fn head(parts: &Parts<'_>) -> Option<Request<()>> {
     let uri = Uri::builder()
         .scheme(&*parts.scheme)
         .authority(&*parts.authority)

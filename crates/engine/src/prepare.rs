@@ -266,7 +266,8 @@ fn tls(target: &Target, materials: &Materials) -> Result<Arc<ClientConfig>, Engi
         }
     };
     let insecure = settings.is_some_and(|tls| tls.insecure_skip_verify);
-    client_config(TlsInput { http: target.http, ca_pem, client_pem, insecure })
+    let resumption = settings.is_some_and(|tls| tls.resumption);
+    client_config(TlsInput { http: target.http, ca_pem, client_pem, insecure, resumption })
 }
 
 fn server_name(target: &Target) -> Result<ServerName<'static>, EngineError> {

@@ -279,20 +279,28 @@ async fn over_h2(
     };
     let core = flight.core();
     let Exchange { message, expecting, keep, render } = exchange;
-    match message {
+    let step = match message {
         Message::Parts(parts) => {
             show_parts(core, parts);
-            h2::exchange(connection, parts, *expecting, keep, flight).await
+            let request = (h2::request(parts)?, &*parts.body);
+            return h2::exchange(connection, request, *expecting, keep, flight).await;
         }
-        Message::Step(step) => {
-            let parts = {
-                let (_, mut env) = render.env(core);
-                step.parts(&mut env).map_err(|error| Broken::Lost(unmade(&error)))?
-            };
-            show_parts(core, &parts);
-            h2::exchange(connection, &parts, *expecting, keep, flight).await
-        }
+        Message::Step(step) => step,
+    };
+    if let Some(request) = core.repeated.get(step.ordinal) {
+        return h2::exchange(connection, (request, &[]), *expecting, keep, flight).await;
     }
+    let parts = {
+        let (_, mut env) = render.env(core);
+        step.parts(&mut env).map_err(|error| Broken::Lost(unmade(&error)))?
+    };
+    show_parts(core, &parts);
+    let request = h2::request(&parts)?;
+    // Whoever traces sees every request in its parts.
+    if step.as_static().is_some() && parts.body.is_empty() && core.tracer.is_none() {
+        core.repeated.keep(step.ordinal, &request);
+    }
+    h2::exchange(connection, (request, &parts.body), *expecting, keep, flight).await
 }
 
 /// An expression failed: there is no request to send. Counted as not sent.

@@ -1,6 +1,7 @@
 //! The TLS client of a run: public or private roots, client certificate, ALPN. Built once by `prepare.rs`, used by `dial.rs`.
 //!
-//! Sessions are not resumed: every connection pays for a full handshake, as that of a client the target does not know.
+//! Unless the plan asks for it, sessions are not resumed: every connection pays for a full handshake, as that of a client the target does
+//! not know. Those that are resumed are kept in `tickets.rs`.
 
 use std::sync::Arc;
 
@@ -13,6 +14,7 @@ use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 
 use crate::EngineError;
+use crate::tickets::Tickets;
 
 /// What the configuration is made of.
 #[derive(Clone, Copy, Debug)]
@@ -23,6 +25,8 @@ pub(crate) struct TlsInput<'a> {
     /// Certificate chain and key.
     pub(crate) client_pem: Option<(&'a [u8], &'a [u8])>,
     pub(crate) insecure: bool,
+    /// Connections resume the sessions of earlier ones.
+    pub(crate) resumption: bool,
 }
 
 /// Builds the configuration; errors name the field whose material is unusable.
@@ -47,7 +51,10 @@ pub(crate) fn client_config(input: TlsInput<'_>) -> Result<Arc<ClientConfig>, En
                 .map_err(|error| EngineError::ClientCertificate(error.to_string()))?
         }
     };
-    config.resumption = Resumption::disabled();
+    config.resumption = match input.resumption {
+        true => Resumption::store(Arc::new(Tickets::default())),
+        false => Resumption::disabled(),
+    };
     config.alpn_protocols = match input.http {
         HttpVersion::Auto => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
         HttpVersion::Http1 => vec![b"http/1.1".to_vec()],
@@ -118,8 +125,13 @@ impl ServerCertVerifier for AcceptAny {
 mod tests {
     use super::*;
 
-    const INPUT: TlsInput<'_> =
-        TlsInput { http: HttpVersion::Auto, ca_pem: None, client_pem: None, insecure: false };
+    const INPUT: TlsInput<'_> = TlsInput {
+        http: HttpVersion::Auto,
+        ca_pem: None,
+        client_pem: None,
+        insecure: false,
+        resumption: false,
+    };
 
     #[test]
     fn offers_the_protocols_that_the_target_may_speak() {

@@ -161,6 +161,8 @@ pub struct Tls {
     pub client_secret: Option<String>,
     /// Accept any certificate.
     pub insecure_skip_verify: bool,
+    /// Connections resume the sessions of earlier ones in place of full handshakes.
+    pub resumption: bool,
 }
 
 /// Connection policy.

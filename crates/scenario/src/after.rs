@@ -74,6 +74,12 @@ impl Placed {
         self.code.eval(env).map_err(|failure| self.wrong(&failure.to_string()))
     }
 
+    /// The value for a variable, or where and why there is none. A text that the variable has already is no new one.
+    #[inline]
+    fn value_for(&self, slot: u16, env: &mut Env<'_>) -> Result<Value, String> {
+        self.code.eval_for(slot, env).map_err(|failure| self.wrong(&failure.to_string()))
+    }
+
     /// Whether it holds, or where and why that is not known.
     #[inline]
     pub(crate) fn holds(&self, env: &mut Env<'_>) -> Result<bool, String> {
@@ -178,7 +184,7 @@ impl CompiledAssigns {
         accept: impl Fn(&CompiledAssign, Value) -> Result<Value, String>,
     ) {
         let mut compute = |assign: &CompiledAssign, env: &mut Env<'_>| {
-            let computed = assign.expr.value(env).and_then(|value| accept(assign, value));
+            let computed = assign.expr.value_for(assign.slot, env).and_then(|value| accept(assign, value));
             match computed {
                 Ok(value) => {
                     notes(Note::Captured { name: &assign.name, value: &value });

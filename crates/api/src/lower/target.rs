@@ -75,6 +75,7 @@ fn tls(tls: Option<&api::Tls>) -> Tls {
         }),
         client_secret: tls.client_certificate.as_ref().map(|certificate| certificate.secret_ref.name.clone()),
         insecure_skip_verify: tls.insecure_skip_verify.unwrap_or_default(),
+        resumption: tls.resumption.unwrap_or_default(),
     }
 }
 

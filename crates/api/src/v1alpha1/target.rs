@@ -83,6 +83,10 @@ pub struct Tls {
     /// Accept any certificate. Default false.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub insecure_skip_verify: Option<bool>,
+    /// Connections resume the TLS sessions of a worker's earlier ones, as clients that come back do. Default false: every handshake is a
+    /// full one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resumption: Option<bool>,
 }
 
 /// A certificate authority.

@@ -1,9 +1,12 @@
 //! HTTP/1.1 by hand: one write, one read, no task and no allocation of its own per request (why: docs/adr/0002-hot-path.md).
 //!
-//! `reader.rs` and `chunked.rs` are the pure part; this file moves bytes. Connections come from and return to `pool.rs`.
+//! `reader.rs`, `lines.rs` and `chunked.rs` are the pure part; this file moves bytes. Connections come from and return to `pool.rs`.
 
 mod chunked;
 mod known;
+mod lines;
+#[cfg(test)]
+mod lines_tests;
 mod reader;
 
 use std::future::poll_fn;

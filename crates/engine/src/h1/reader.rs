@@ -1,15 +1,13 @@
-//! Reads one HTTP/1.1 response out of whatever pieces arrive: head, interim responses, body framing, keep-alive.
-//! Sockets and clocks are in `mod.rs`; the pieces live in one buffer per core, so nothing is allocated unless a head is cut.
-
-use std::mem::MaybeUninit;
+//! Reads one HTTP/1.1 response out of whatever pieces arrive: head, interim responses, body framing, keep-alive. The head is taken
+//! apart by `lines.rs`. Sockets and clocks are in `mod.rs`; the pieces live in one buffer per core, so nothing is allocated unless a
+//! head is cut.
 
 use plimsoll_measure::ErrorClass;
 
 use super::chunked::Chunked;
+use super::lines::{Line, StatusLine, Stopped, fields, status_line};
 use crate::fault::Fault;
 
-/// More header lines than any server sends on purpose.
-const MAX_HEADERS: usize = 128;
 /// Longest head, bytes.
 const MAX_HEAD: usize = 256 * 1024;
 
@@ -191,17 +189,17 @@ impl Reader {
 
     /// Parses a head from the beginning; `None` if it is not complete.
     fn parse(&mut self, bytes: &[u8]) -> Result<Option<usize>, Fault> {
-        let mut headers = [const { MaybeUninit::uninit() }; MAX_HEADERS];
-        let mut response = httparse::Response::new(&mut []);
-        let parsed = httparse::ParserConfig::default()
-            .parse_response_with_uninit_headers(&mut response, bytes, &mut headers)
-            .map_err(|error| {
-                Fault::told(ErrorClass::Protocol, format_args!("not an HTTP/1.1 response: {error}"))
-            })?;
-        let httparse::Status::Complete(used) = parsed else { return Ok(None) };
-        let (Some(status), Some(version)) = (response.code, response.version) else {
-            return Err(breach("the response has no status"));
+        let Some((StatusLine { is_1_1, status }, start)) = complete(status_line(bytes))? else {
+            return Ok(None);
         };
+        let (mut framing, mut headers) = (Framing::default(), Headers::new());
+        let fields = fields(&bytes[start..], |line| {
+            framing.learn(line);
+            if self.expecting.headers {
+                headers.push(kept(line));
+            }
+        });
+        let Some(used) = complete(fields)?.map(|used| start + used) else { return Ok(None) };
         let upgraded = status == 101 && self.expecting.upgrade;
         if status < 200 && !upgraded {
             // Interim responses are passed over.
@@ -211,7 +209,9 @@ impl Reader {
                 _ => Err(breach("a status below 100")),
             };
         }
-        let framing = Framing::of(response.headers, self.expecting.location && (300..400).contains(&status))?;
+        if let Some(cause) = framing.breach {
+            return Err(breach(cause));
+        }
         let no_body = self.expecting.no_body || matches!(status, 101 | 204 | 304);
         self.phase = match framing {
             _ if no_body => Phase::Done,
@@ -220,26 +220,35 @@ impl Reader {
             Framing { length: Some(0), .. } => Phase::Done,
             Framing { length: Some(length), .. } => Phase::Length(length),
         };
-        let wished = if version == 1 { !framing.close } else { framing.keep_alive };
+        let wished = if is_1_1 { !framing.close } else { framing.keep_alive };
         // Field by field: what is empty need not be dropped.
         self.head.status = status;
         self.head.keep_alive = wished && self.phase != Phase::UntilClose && !upgraded;
-        if framing.location.is_some() {
-            self.head.location = framing.location;
+        if self.expecting.location && (300..400).contains(&status) {
+            self.head.location = framing.location();
         }
         if self.expecting.headers {
-            self.head.headers = kept(response.headers);
+            self.head.headers = headers;
         }
         Ok(Some(used))
     }
 }
 
-fn kept(headers: &[httparse::Header<'_>]) -> Headers {
-    let kept = |header: &httparse::Header<'_>| {
-        let value = String::from_utf8_lossy(header.value).into_owned();
-        (header.name.to_ascii_lowercase(), value)
-    };
-    headers.iter().map(kept).collect()
+/// What was found, or nothing if it is not there to its end.
+#[inline]
+fn complete<T>(found: Result<T, Stopped>) -> Result<Option<T>, Fault> {
+    match found {
+        Ok(found) => Ok(Some(found)),
+        Err(Stopped::Incomplete) => Ok(None),
+        Err(Stopped::Malformed(why)) => {
+            Err(Fault::told(ErrorClass::Protocol, format_args!("not an HTTP/1.1 response: {why}")))
+        }
+    }
+}
+
+fn kept(line: Line<'_>) -> (String, String) {
+    let name = String::from_utf8_lossy(line.name).to_ascii_lowercase();
+    (name, String::from_utf8_lossy(line.value).into_owned())
 }
 
 const fn breach(cause: &'static str) -> Fault {
@@ -248,51 +257,49 @@ const fn breach(cause: &'static str) -> Fault {
 
 /// What the header says about the body and the connection.
 #[derive(Debug, Default)]
-struct Framing {
+struct Framing<'b> {
     length: Option<u64>,
     chunked: bool,
     /// A transfer coding whose end is not known.
     unframed: bool,
     close: bool,
     keep_alive: bool,
-    location: Option<Box<str>>,
+    location: Option<&'b [u8]>,
+    /// It contradicts itself.
+    breach: Option<&'static str>,
 }
 
-impl Framing {
-    fn of(headers: &[httparse::Header<'_>], location: bool) -> Result<Self, Fault> {
-        let mut framing = Self::default();
-        for header in headers {
-            // The length tells most names apart before any letter is compared.
-            match header.name.len() {
-                14 if header.name.eq_ignore_ascii_case("content-length") => {
-                    let length = decimal(header.value)
-                        .ok_or(breach("the content-length of the response is no number"))?;
-                    if framing.length.is_some_and(|earlier| earlier != length) {
-                        return Err(breach("the response has two content-lengths"));
-                    }
-                    framing.length = Some(length);
+impl<'b> Framing<'b> {
+    #[inline]
+    fn learn(&mut self, line: Line<'b>) {
+        // The length tells most names apart before any letter is compared.
+        match line.name.len() {
+            14 if line.is(b"content-length") => match (decimal(line.value), self.length) {
+                (None, _) => self.breach = Some("the content-length of the response is no number"),
+                (length, Some(earlier)) if length != Some(earlier) => {
+                    self.breach = Some("the response has two content-lengths");
                 }
-                17 if header.name.eq_ignore_ascii_case("transfer-encoding") => {
-                    let last = tokens(header.value).last().unwrap_or(b"");
-                    framing.chunked = last.eq_ignore_ascii_case(b"chunked");
-                    framing.unframed = !framing.chunked;
-                }
-                10 if header.name.eq_ignore_ascii_case("connection") && header.value == b"keep-alive" => {
-                    framing.keep_alive = true;
-                }
-                10 if header.name.eq_ignore_ascii_case("connection") => {
-                    for token in tokens(header.value) {
-                        framing.close |= token.eq_ignore_ascii_case(b"close");
-                        framing.keep_alive |= token.eq_ignore_ascii_case(b"keep-alive");
-                    }
-                }
-                8 if location && header.name.eq_ignore_ascii_case("location") => {
-                    framing.location = std::str::from_utf8(header.value).ok().map(Box::from);
-                }
-                _ => {}
+                (length, _) => self.length = length,
+            },
+            17 if line.is(b"transfer-encoding") => {
+                let last = tokens(line.value).last().unwrap_or(b"");
+                self.chunked = last.eq_ignore_ascii_case(b"chunked");
+                self.unframed = !self.chunked;
             }
+            10 if line.value == b"keep-alive" && line.is(b"connection") => self.keep_alive = true,
+            10 if line.is(b"connection") => {
+                for token in tokens(line.value) {
+                    self.close |= token.eq_ignore_ascii_case(b"close");
+                    self.keep_alive |= token.eq_ignore_ascii_case(b"keep-alive");
+                }
+            }
+            8 if line.is(b"location") => self.location = Some(line.value),
+            _ => {}
         }
-        Ok(framing)
+    }
+
+    fn location(&self) -> Option<Box<str>> {
+        std::str::from_utf8(self.location?).ok().map(Box::from)
     }
 }
 

@@ -224,7 +224,7 @@ async fn head_h2(
         step.http.parts(&mut env).map_err(|error| Broken::Lost(unmade(&error)))?
     };
     show_parts(core, &parts);
-    let response = h2::send(connection, &parts, flight).await?;
+    let response = h2::send(connection, (h2::request(&parts)?, &parts.body), flight).await?;
     let arrival = Arrival::now(core);
     let head = Head {
         status: response.status().as_u16(),

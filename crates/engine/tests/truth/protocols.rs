@@ -120,6 +120,25 @@ fn certificates_are_verified_unless_asked_not_to() {
 }
 
 #[test]
+fn sessions_are_resumed_only_if_asked_for() {
+    let _shared = among_others();
+    let server = secure(false);
+    for (http, resumption) in
+        [(HttpVersion::Http1, false), (HttpVersion::Http1, true), (HttpVersion::Http2, true)]
+    {
+        server.reset_stats();
+        // Every request has a connection of its own; the first of each of three users finds no session yet.
+        let mut plan = secure_plan(&server, Tls { resumption, ..private_ca(&server) }, http);
+        plan.target.connections.max_requests = Some(1);
+        let snapshot = run(plan);
+        let connections = server.stats().connections;
+        assert_eq!((totals(&snapshot).complete, snapshot.health.connections), (30, 30), "{http:?}");
+        let allowed = if resumption { 27..=29 } else { 0..=0 };
+        assert!(allowed.contains(&connections.resumed), "{http:?}, {resumption}: {connections:?}");
+    }
+}
+
+#[test]
 fn a_client_certificate_is_shown_where_one_is_required() {
     let _shared = among_others();
     let server = secure(true);

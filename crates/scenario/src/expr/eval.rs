@@ -65,6 +65,22 @@ impl Code {
         }
     }
 
+    /// [`Self::eval`] for the variable number `slot`: where it would get a text that it has already, that one is shared.
+    ///
+    /// # Errors
+    /// As [`Self::eval`].
+    #[inline]
+    pub(crate) fn eval_for(&self, slot: u16, env: &mut Env<'_>) -> Result<Value, Failure> {
+        if !self.is_place() {
+            return self.eval(env);
+        }
+        let view = self.peek(env, &[])?;
+        match (view.text(), env.memory.slot(slot)) {
+            (Some(text), Some(Value::String(kept))) if **kept == *text => Ok(Value::String(kept.clone())),
+            _ => Ok(view.into_value()),
+        }
+    }
+
     /// The value, where it lies if it does.
     #[inline]
     pub(super) fn view<'e>(
