@@ -1,4 +1,4 @@
-//! What is asked of Prometheus for an SLO, and what came of it. Made from a manifest by `crates/api/src/questions.rs`, asked by
+//! What is asked of Prometheus for an SLO, and what came of it. Made from a manifest by `crates/api/src/lower/prometheus.rs`, asked by
 //! `crates/telemetry/src/query`, judged by `query.rs` and `sourced.rs`.
 
 use serde::{Deserialize, Serialize};

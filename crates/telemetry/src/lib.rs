@@ -11,6 +11,7 @@ pub mod inventory;
 pub mod log;
 pub mod otlp;
 pub mod prometheus;
+pub mod query;
 mod series;
 
 pub use family::{Exemplar, Family, LabelValue, Labels, Point, Value, gather};
