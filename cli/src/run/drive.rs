@@ -152,6 +152,7 @@ impl Watch<'_> {
         };
         Facts {
             open_model: self.plan.has_arrivals(),
+            peak_rate: self.plan.peak_rate(),
             workers: self.plan.workers,
             workers_lost: fault(progress).is_some().into(),
             start_skew: progress.gather.start_skew(),

@@ -26,8 +26,14 @@ spec:
 ";
 
 pub(crate) fn plimsoll(args: &[&str], stdin: &str) -> Output {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_plimsoll"))
-        .args(args)
+    plimsoll_by(&[], args, stdin)
+}
+
+/// As [`plimsoll`], started by a command that becomes the program.
+pub(crate) fn plimsoll_by(wrapper: &[&str], args: &[&str], stdin: &str) -> Output {
+    let words = [wrapper, &[env!("CARGO_BIN_EXE_plimsoll")], args].concat();
+    let mut child = Command::new(words[0])
+        .args(&words[1..])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

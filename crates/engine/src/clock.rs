@@ -28,7 +28,9 @@ const READINGS: usize = 100;
 /// How close together they are to be, nanoseconds.
 const CLOSE: i64 = 200;
 
-fn monotonic() -> i64 {
+/// The kernel's monotonic clock in nanoseconds.
+#[inline]
+pub(crate) fn monotonic() -> i64 {
     let Timespec { tv_sec, tv_nsec } = clock_gettime(ClockId::Monotonic);
     tv_sec * 1_000_000_000 + tv_nsec
 }

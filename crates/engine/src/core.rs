@@ -1,8 +1,9 @@
 //! What the tasks of one core share: recorder, buffer, connections, places in tables. Never leaves its thread. Made and driven by
 //! `thread.rs`; the loads come from `closed.rs` and `open.rs`, the run's hooks from `hooks.rs`.
 
-use std::cell::{RefCell, RefMut};
+use std::cell::{Cell, Ref, RefCell, RefMut};
 use std::collections::HashSet;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -15,7 +16,9 @@ use crate::active::Active;
 use crate::clock::{Clock, nanos};
 use crate::dial::{Destination, Dialer};
 use crate::h1::Known;
+use crate::h2::Repeated;
 use crate::limit::Limits;
+use crate::open::Desk;
 use crate::pool::Pool;
 use crate::redact::Redact;
 use crate::skew::FirstSent;
@@ -95,6 +98,12 @@ pub(crate) struct Core {
     pub(crate) active: Active,
     /// Buffers for messages that are cut.
     pub(crate) spares: Spares,
+    /// Requests over HTTP/2 that do not vary.
+    pub(crate) repeated: Repeated,
+    /// Users that wait for a place in a capped step.
+    pub(crate) waiting_for_limits: Cell<usize>,
+    /// Where arrivals wait that are due, one per load of the open model.
+    desks: RefCell<Vec<Rc<Desk>>>,
     first: FirstSent,
     recorder: RefCell<Recorder>,
     buffer: RefCell<Box<[u8]>>,
@@ -122,6 +131,9 @@ impl Core {
             tracer: parts.tracer,
             active: Active::default(),
             spares: Spares::default(),
+            repeated: Repeated::default(),
+            waiting_for_limits: Cell::default(),
+            desks: RefCell::default(),
             first: parts.first,
             recorder: RefCell::new(parts.recorder),
             buffer: RefCell::new(vec![0; BUFFER].into()),
@@ -153,6 +165,16 @@ impl Core {
     /// Where this core is in the tables of variables; borrowed for a call.
     pub(crate) fn rows(&self) -> RefMut<'_, Rows> {
         self.rows.borrow_mut()
+    }
+
+    /// Where arrivals wait; borrowed for a call.
+    pub(crate) fn desks(&self) -> Ref<'_, Vec<Rc<Desk>>> {
+        self.desks.borrow()
+    }
+
+    /// Shows to whoever watches where the arrivals of a load wait.
+    pub(crate) fn add_desk(&self, desk: Rc<Desk>) {
+        self.desks.borrow_mut().push(desk);
     }
 
     /// Wall time in nanoseconds since 1970, as expressions see it.

@@ -90,7 +90,13 @@ impl DialError {
 
 impl From<DialError> for Fault {
     fn from(error: DialError) -> Self {
-        Self::told(error.class(), error)
+        // The report tells these from the target's by how they begin.
+        let ran_out = match error.exhausted() {
+            None => return Self::told(error.class(), error),
+            Some(Exhausted::Ports) => "local ports",
+            Some(Exhausted::Descriptors) => "file descriptors",
+        };
+        Self::told(error.class(), format_args!("the generator ran out of {ran_out}: {error}"))
     }
 }
 

@@ -218,7 +218,7 @@ impl Drop for Flight<'_> {
                 (End::NotSent(ErrorClass::Connect), ErrorClass::Connect, cause)
             }
             (false, false) => {
-                let cause = "never begun: as many as maxInFlight allows were under way until the end";
+                let cause = "never begun: they waited in line until the end of the load";
                 (End::Unsent, ErrorClass::Timeout, cause)
             }
         };

@@ -43,8 +43,10 @@ mod sse;
 mod steps;
 mod stream;
 mod thread;
+mod tickets;
 mod tls;
 mod trace;
+mod watch;
 mod ws;
 
 pub use hooks::SetupFailed;

@@ -47,7 +47,7 @@ pub(crate) async fn place(core: &Core, lane: &mut Lane, limit: u16) -> Option<Pl
         core.observe(places.waiting, begun, Observation::Done(0));
         return Some(Place { _permit: permit });
     }
-    let mut waiting = Waiting { core, metric: places.waiting, begun, outcome: Observation::NotDone };
+    let mut waiting = Waiting::begin(core, places.waiting, begun);
     let permit = {
         let ended = async {
             loop {
@@ -79,8 +79,16 @@ struct Waiting<'c> {
     outcome: Observation,
 }
 
+impl<'c> Waiting<'c> {
+    fn begin(core: &'c Core, metric: u16, begun: u64) -> Self {
+        core.waiting_for_limits.set(core.waiting_for_limits.get() + 1);
+        Self { core, metric, begun, outcome: Observation::NotDone }
+    }
+}
+
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
+        self.core.waiting_for_limits.set(self.core.waiting_for_limits.get() - 1);
         self.core.observe(self.metric, self.begun, self.outcome);
     }
 }

@@ -25,6 +25,13 @@ use crate::lane::Lane;
 use crate::span::Span;
 use crate::steps::{Then, first_request, run};
 
+/// Lanes that are added before the event loop looks at sockets again. A lane opens a connection, which costs ten requests; one that
+/// has its answer meanwhile serves the next arrival at once. Without a bound a late core would only open more and more of them.
+const NEW_AT_ONCE: usize = 16;
+
+/// Arrivals counted as unsent before others have their turn.
+const AT_ONCE: usize = 64;
+
 /// The load of one core.
 #[derive(Debug)]
 pub(crate) struct Open {
@@ -39,10 +46,14 @@ pub(crate) struct Open {
 
 /// What is due but not begun, and who is free.
 #[derive(Debug)]
-struct Desk {
+pub(crate) struct Desk {
     serving: RefCell<Arrivals>,
     due: Cell<u64>,
+    /// Of those due, taken from the queue.
     served: Cell<u64>,
+    /// Of those taken, begun; the others are unsent.
+    begun: Cell<u64>,
+    max_in_flight: usize,
     lanes: RefCell<Vec<Rc<Place>>>,
     idle: RefCell<Vec<usize>>,
     own_connections: bool,
@@ -80,9 +91,49 @@ impl Place {
 }
 
 impl Desk {
+    fn new(open: &Open) -> Self {
+        Self {
+            serving: RefCell::new(open.arrivals.clone()),
+            due: Cell::new(0),
+            served: Cell::new(0),
+            begun: Cell::new(0),
+            max_in_flight: open.max_in_flight,
+            lanes: RefCell::default(),
+            idle: RefCell::default(),
+            own_connections: open.own_connections,
+        }
+    }
+
+    /// Whether an arrival is due and not begun.
+    pub(crate) fn waits(&self) -> bool {
+        self.served.get() < self.due.get()
+    }
+
+    /// Arrivals under way.
+    pub(crate) fn under_way(&self) -> usize {
+        self.lanes.borrow().len() - self.idle.borrow().len()
+    }
+
+    /// Whether as many arrivals are under way as may be.
+    pub(crate) fn is_full(&self) -> bool {
+        self.under_way() >= self.max_in_flight
+    }
+
+    /// Arrivals begun so far.
+    pub(crate) fn begun(&self) -> u64 {
+        self.begun.get()
+    }
+
+    /// The oldest arrival that waits, to be begun.
+    fn begin(&self) -> Option<Arrival> {
+        let arrival = self.next()?;
+        self.begun.set(self.begun.get() + 1);
+        Some(arrival)
+    }
+
     /// The oldest arrival that waits.
     fn next(&self) -> Option<Arrival> {
-        if self.served.get() == self.due.get() {
+        if !self.waits() {
             return None;
         }
         self.served.set(self.served.get() + 1);
@@ -96,46 +147,58 @@ impl Desk {
 
 /// Begins arrivals as they fall due until the end of the load, and waits for those in flight while they have time.
 pub(crate) async fn drive(core: &Rc<Core>, timer: &Timer, span: &Rc<Span>, open: Open) {
-    let desk = Rc::new(Desk {
-        serving: RefCell::new(open.arrivals.clone()),
-        due: Cell::new(0),
-        served: Cell::new(0),
-        lanes: RefCell::default(),
-        idle: RefCell::default(),
-        own_connections: open.own_connections,
-    });
+    let desk = Rc::new(Desk::new(&open));
+    core.add_desk(Rc::clone(&desk));
     let mut lanes = JoinSet::new();
     let mut schedule = open.arrivals.peekable();
     let limited = open.limited.unwrap_or(u64::MAX);
     loop {
         let next = count_due(core, span, &desk, &mut schedule, limited);
-        begin(core, span, &desk, &mut lanes, open.max_in_flight);
-        let exhausted = next.is_none() && desk.served.get() == desk.due.get() && desk.is_quiet();
+        let more = begin(core, span, &desk, &mut lanes, NEW_AT_ONCE);
+        let exhausted = next.is_none() && !desk.waits() && desk.is_quiet();
         if span.is_over(core.clock.now()) || exhausted {
             break;
         }
-        wait(core, timer, span, next.unwrap_or(u64::MAX).min(span.end.get()), &mut lanes).await;
+        if more {
+            tokio::task::yield_now().await;
+        } else {
+            wait(core, timer, span, next.unwrap_or(u64::MAX).min(span.end.get()), &mut lanes).await;
+        }
     }
     // What fell due in the last moment still goes out if there is room for it.
     count_due(core, span, &desk, &mut schedule, limited);
-    begin(core, span, &desk, &mut lanes, open.max_in_flight);
+    begin(core, span, &desk, &mut lanes, usize::MAX);
     span.ending.notify_waiters();
-    while let Some(arrival) = desk.next() {
-        record_unsent(core, span, arrival);
-    }
+    give_up(core, span, &desk).await;
     while !desk.is_quiet() && core.clock.now() < span.hard_end.get() {
         wait(core, timer, span, span.hard_end.get(), &mut lanes).await;
     }
     lanes.shutdown().await;
     // A lane that was stopped before it could begin its arrival.
+    let mut lane = new_lane(core, span);
     for place in desk.lanes.borrow().iter() {
         if let Some(arrival) = place.arrival.take() {
-            record_unsent(core, span, arrival);
+            record_unsent(core, &mut lane, &arrival);
         }
     }
 }
 
-/// Counts what is due by now and says when the next arrival will be.
+/// Counts as unsent what still waits at the end of the load. What is in flight goes on meanwhile: its responses are not to wait for
+/// a long queue to be counted.
+async fn give_up(core: &Core, span: &Rc<Span>, desk: &Desk) {
+    let mut lane = new_lane(core, span);
+    let mut counted = 0_usize;
+    while let Some(arrival) = desk.next() {
+        record_unsent(core, &mut lane, &arrival);
+        counted += 1;
+        if counted.is_multiple_of(AT_ONCE) && core.clock.now() < span.hard_end.get() {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+/// Counts what is due by now and says when the next arrival will be. What falls due meanwhile is left to the next time, so that a
+/// schedule faster than it can be counted does not keep the core for ever.
 fn count_due(
     core: &Core,
     span: &Span,
@@ -143,12 +206,13 @@ fn count_due(
     schedule: &mut Peekable<Arrivals>,
     limited: u64,
 ) -> Option<u64> {
+    let now = core.clock.has_reached(0).then(|| core.clock.now());
     loop {
         let next = schedule.peek().filter(|arrival| arrival.number < limited).map(|arrival| arrival.at)?;
         if next >= span.end.get() {
             return None;
         }
-        if !core.clock.has_reached(next) {
+        if now.is_none_or(|now| now < next) {
             return Some(next);
         }
         schedule.next();
@@ -157,23 +221,24 @@ fn count_due(
     }
 }
 
-/// Hands waiting arrivals to lanes while there is one free or one more allowed.
-fn begin(core: &Rc<Core>, span: &Rc<Span>, desk: &Rc<Desk>, tasks: &mut JoinSet<()>, max_in_flight: usize) {
+/// Hands waiting arrivals to lanes while there is one free or one more allowed, and adds `new` of them at most. True if more could begin.
+fn begin(core: &Rc<Core>, span: &Rc<Span>, desk: &Rc<Desk>, tasks: &mut JoinSet<()>, mut new: usize) -> bool {
     loop {
         let free = desk.idle.borrow_mut().pop();
         let count = desk.lanes.borrow().len();
-        if free.is_none() && count >= max_in_flight {
-            return;
+        if free.is_none() && (count >= desk.max_in_flight || new == 0) {
+            return count < desk.max_in_flight && desk.waits();
         }
-        let Some(arrival) = desk.next() else {
+        let Some(arrival) = desk.begin() else {
             desk.idle.borrow_mut().extend(free);
-            return;
+            return false;
         };
         if let Some(index) = free {
             if let Some(place) = desk.lanes.borrow().get(index) {
                 place.give(arrival);
             }
         } else {
+            new -= 1;
             let place = Rc::new(Place::default());
             place.give(arrival);
             desk.lanes.borrow_mut().push(Rc::clone(&place));
@@ -205,7 +270,7 @@ async fn lane(core: Rc<Core>, span: Rc<Span>, desk: Rc<Desk>, place: Rc<Place>, 
             lane.link = None;
         }
         let over = span.is_over(core.clock.now());
-        waiting = if over { None } else { desk.next() };
+        waiting = if over { None } else { desk.begin() };
         if waiting.is_some() {
             tokio::task::coop::consume_budget().await;
         } else {
@@ -241,6 +306,8 @@ async fn serve(core: &Core, lane: &mut Lane, arrival: Arrival) {
             unsent(core, steps, due);
         } else if begins {
             core.recorder().served(arrival.at);
+        } else {
+            core.recorder().found_no_data(arrival.at);
         }
     }
 }
@@ -251,11 +318,10 @@ fn renew(core: &Core, lane: &mut Lane, scenario: &CompiledScenario, arrival: &Ar
 }
 
 /// Due within the load, but nobody was free to begin it.
-fn record_unsent(core: &Core, span: &Rc<Span>, arrival: Arrival) {
+fn record_unsent(core: &Core, lane: &mut Lane, arrival: &Arrival) {
     let Some(scenario) = core.bound.scenarios.get(arrival.scenario) else { return };
-    let mut lane = new_lane(core, span);
-    renew(core, &mut lane, scenario, &arrival);
-    unsent(core, steps_of(core, &mut lane, scenario), arrival.at);
+    renew(core, lane, scenario, arrival);
+    unsent(core, steps_of(core, lane, scenario), arrival.at);
 }
 
 /// Records the first request of an arrival as never sent.

@@ -159,8 +159,19 @@ impl Pool {
                 Box::pin(self.open_own(flight)).await
             }
             ConnectionsPer::Worker if self.speaks_h2.get() == Some(false) => self.take_pooled(flight).await,
-            ConnectionsPer::Worker => Box::pin(self.take_shared(flight)).await,
+            ConnectionsPer::Worker => match self.free_stream() {
+                Some(taken) => Ok(taken),
+                None => Box::pin(self.take_shared(flight)).await,
+            },
         }
+    }
+
+    /// A stream of an open connection, if nobody waits for one.
+    fn free_stream(&self) -> Option<Taken> {
+        if self.waiting.get() > 0 {
+            return None;
+        }
+        self.stream().map(|link| self.slot(link, true))
     }
 
     /// A connection of its own for a session over HTTP/1.1, be it upgraded or not. Where connections are limited, one that waits for
@@ -306,6 +317,11 @@ impl Pool {
     fn forget(&self, link: &Rc<Link>) {
         self.shared.borrow_mut().retain(|other| !Rc::ptr_eq(other, link));
         self.changed.notify_one();
+    }
+
+    /// Users that wait for a connection or a stream, since all are in use.
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.get()
     }
 
     async fn permit(&self) -> Option<OwnedSemaphorePermit> {

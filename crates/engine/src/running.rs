@@ -137,6 +137,7 @@ impl Running {
         let wall = nanos(now.saturating_duration_since(self.accounted));
         self.accounted = self.accounted.max(now);
         merged.health.wall += wall;
+        merged.health.cores += wall.saturating_mul(self.cores.len() as u64);
         merged.health.throttled += self.throttle.since_last().min(wall);
     }
 

@@ -23,6 +23,7 @@ use crate::resolve::{Remembered, Resolver};
 use crate::skew::{Earliest, FirstSent};
 use crate::span::Span;
 use crate::trace::Tracer;
+use crate::watch::{self, watch};
 use crate::{closed, open};
 
 /// Tasks polled before the event loop looks at sockets and timers again: bounds what a busy core adds to its own lateness.
@@ -104,12 +105,14 @@ pub(crate) fn run(
             spans.push(Rc::clone(&load.span));
             drives.spawn_local(drive(Rc::clone(&core), Timer::new()?, load, group));
         }
+        let watching = tokio::task::spawn_local(watch(Rc::clone(&core), Timer::new()?, spans.clone()));
         let listener = tokio::task::spawn_local(listen(Rc::clone(&core), commands, spans, grace));
         while let Some(joined) = drives.join_next().await {
             if let Err(error) = joined {
                 return Err(std::io::Error::other(format!("a load broke off: {error}")));
             }
         }
+        watching.abort();
         tracing::debug!("the load of a core is done");
         // Nobody may be waiting for it.
         let _ = done.send(());
@@ -123,6 +126,8 @@ pub(crate) fn event_loop<T>(future: impl Future<Output = std::io::Result<T>>) ->
     let runtime = Builder::new_current_thread()
         .enable_all()
         .event_interval(EVENT_INTERVAL)
+        .on_thread_park(watch::falls_asleep)
+        .on_thread_unpark(watch::wakes_up)
         .build_local(LocalOptions::default())?;
     runtime.block_on(future)
 }

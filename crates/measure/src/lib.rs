@@ -37,5 +37,5 @@ pub use recorder::Recorder;
 pub use sample::{End, ErrorClass, MetricId, Observation, RequestId, Sample, Split, WindowId};
 pub use series::{coalesce, merge_series};
 pub use snapshot::{
-    Cell, Counts, Failure, Health, MetricCell, MetricTotal, ObjectiveCount, Second, Snapshot,
+    Cell, Counts, Failure, Health, Held, MetricCell, MetricTotal, ObjectiveCount, Second, Snapshot,
 };

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    Cell, Counts, Health, MetricCell, MetricTotal, ObjectiveCount, Snapshot, failures, merge_series,
+    Cell, Counts, Health, Held, MetricCell, MetricTotal, ObjectiveCount, Snapshot, failures, merge_series,
 };
 
 impl Snapshot {
@@ -103,7 +103,12 @@ impl Health {
     fn merge(&mut self, other: &Self) {
         self.lateness.merge(&other.lateness);
         self.waits.merge(&other.waits);
+        self.lag.merge(&other.lag);
+        self.held.add(other.held);
         add([
+            (&mut self.cores, other.cores),
+            (&mut self.carried, other.carried),
+            (&mut self.no_data, other.no_data),
             (&mut self.due, other.due),
             (&mut self.delivered, other.delivered),
             (&mut self.wall, other.wall),
@@ -112,6 +117,17 @@ impl Health {
             (&mut self.no_descriptors, other.no_descriptors),
             (&mut self.connections, other.connections),
             (&mut self.iterations, other.iterations),
+        ]);
+    }
+}
+
+impl Held {
+    pub(crate) fn add(&mut self, other: Self) {
+        add([
+            (&mut self.generator, other.generator),
+            (&mut self.target, other.target),
+            (&mut self.connections, other.connections),
+            (&mut self.limits, other.limits),
         ]);
     }
 }

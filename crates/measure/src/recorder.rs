@@ -249,6 +249,29 @@ impl Recorder {
         }
     }
 
+    /// Counts an arrival that did nothing, since no row of data was left for it.
+    pub fn found_no_data(&mut self, intended: u64) {
+        if self.is_judged(intended) {
+            self.health.no_data += 1;
+        }
+    }
+
+    /// Counts how late the core was to look at what was ready at a moment, nanoseconds.
+    pub fn lagged(&mut self, at: u64, late: u64) {
+        if self.is_judged(at) {
+            self.health.lag.record(late);
+        }
+    }
+
+    /// What arrivals waited for in a stretch of time that began at a moment, and how many of them were begun in it although the core
+    /// had no time left; nothing outside of the judged part.
+    pub fn held(&mut self, at: u64, held: crate::Held, carried: u64) {
+        if self.is_judged(at) {
+            self.health.held.add(held);
+            self.health.carried += carried;
+        }
+    }
+
     /// What the engine itself counts: wall and throttled time, ports, descriptors, connections, iterations. What follows from requests is
     /// added by [`Recorder::take`].
     pub fn health(&mut self) -> &mut Health {
@@ -286,10 +309,10 @@ impl Recorder {
     }
 
     fn take_health(&mut self) -> Health {
-        let (lateness, waits) = (self.health.lateness.take(), self.health.waits.take());
-        let emptied = std::mem::take(&mut self.health);
-        self.health.lateness = emptied.lateness;
-        self.health.waits = emptied.waits;
-        Health { lateness, waits, ..emptied }
+        let health = &mut self.health;
+        let (lateness, waits, lag) = (health.lateness.take(), health.waits.take(), health.lag.take());
+        let emptied = std::mem::take(health);
+        (health.lateness, health.waits, health.lag) = (emptied.lateness, emptied.waits, emptied.lag);
+        Health { lateness, waits, lag, ..emptied }
     }
 }

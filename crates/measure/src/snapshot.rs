@@ -199,6 +199,35 @@ pub struct Health {
     pub connections: u64,
     /// Iterations finished (closed model), or arrivals served.
     pub iterations: u64,
+    /// How late a core came to what was ready, as its own timer saw it a hundred times a second in the judged part.
+    #[serde(default)]
+    pub lag: Histogram,
+    /// Time of the cores, nanoseconds: `wall` times the cores of a worker.
+    #[serde(default)]
+    pub cores: u64,
+    /// What arrivals waited for that were due in the judged part and not begun, or not sent for want of a connection.
+    #[serde(default)]
+    pub held: Held,
+    /// Arrivals begun in the time of `held.generator`: what cores carry that have no time left.
+    #[serde(default)]
+    pub carried: u64,
+    /// Of `due`, arrivals that found no row of data left, and did nothing.
+    #[serde(default)]
+    pub no_data: u64,
+}
+
+/// What held arrivals up, in nanoseconds of the cores on which some waited.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Held {
+    /// The core itself, which had no time left.
+    pub generator: u64,
+    /// Arrivals under way, as many as `maxInFlight` allows: the target answers too slowly for the rate.
+    pub target: u64,
+    /// Connections or their streams, all of which were in use.
+    pub connections: u64,
+    /// Places of capped steps, which arrivals under way waited for.
+    pub limits: u64,
 }
 
 impl Snapshot {

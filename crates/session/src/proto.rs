@@ -523,6 +523,30 @@ pub struct Health {
     /// Iterations finished, or arrivals served.
     #[prost(uint64, tag = "10")]
     pub iterations: u64,
+    /// How late the cores came to what was ready, in the judged part.
+    #[prost(message, optional, tag = "11")]
+    pub lag: ::core::option::Option<Histogram>,
+    /// Time of the cores.
+    #[prost(uint64, tag = "12")]
+    pub cores: u64,
+    /// Time of cores on which arrivals waited that were due: for the core itself,
+    #[prost(uint64, tag = "13")]
+    pub held_generator: u64,
+    /// for places of maxInFlight,
+    #[prost(uint64, tag = "14")]
+    pub held_target: u64,
+    /// for connections or streams,
+    #[prost(uint64, tag = "15")]
+    pub held_connections: u64,
+    /// for places of capped steps.
+    #[prost(uint64, tag = "16")]
+    pub held_limits: u64,
+    /// Arrivals begun in the time of held_generator.
+    #[prost(uint64, tag = "17")]
+    pub carried: u64,
+    /// Arrivals due that found no row of data left.
+    #[prost(uint64, tag = "18")]
+    pub no_data: u64,
 }
 /// Base-2 exponential histogram of durations: bucket i holds (2^(i/2^scale), 2^((i+1)/2^scale)] seconds. Only filled buckets
 /// are sent. An absent histogram is an empty one.

@@ -1,8 +1,8 @@
 //! Snapshots as protocol messages and back, and the cutting of large ones. Used by `outbox.rs` (worker) and `attend.rs` (operator).
 
 use plimsoll_measure::{
-    Cell, Counts, ErrorClass, Failure, Health, Histogram, HistogramError, HistogramParts, Layout, MetricCell,
-    MetricId, ObjectiveCount, RequestId, Second, Snapshot, WindowId, shorten,
+    Cell, Counts, ErrorClass, Failure, Health, Held, Histogram, HistogramError, HistogramParts, Layout,
+    MetricCell, MetricId, ObjectiveCount, RequestId, Second, Snapshot, WindowId, shorten,
 };
 use prost::Message;
 
@@ -314,6 +314,14 @@ fn health(health: &Health) -> proto::Health {
         no_descriptors: health.no_descriptors,
         connections: health.connections,
         iterations: health.iterations,
+        lag: histogram(&health.lag),
+        cores: health.cores,
+        held_generator: health.held.generator,
+        held_target: health.held.target,
+        held_connections: health.held.connections,
+        held_limits: health.held.limits,
+        carried: health.carried,
+        no_data: health.no_data,
     }
 }
 
@@ -329,6 +337,16 @@ fn read_health(message: &proto::Health) -> Result<Health, WireError> {
         no_descriptors: message.no_descriptors,
         connections: message.connections,
         iterations: message.iterations,
+        lag: read_histogram(message.lag.as_ref())?,
+        cores: message.cores,
+        held: Held {
+            generator: message.held_generator,
+            target: message.held_target,
+            connections: message.held_connections,
+            limits: message.held_limits,
+        },
+        carried: message.carried,
+        no_data: message.no_data,
     })
 }
 
@@ -414,6 +432,11 @@ mod tests {
             no_descriptors: 47,
             connections: 48,
             iterations: 49,
+            lag: durations(&[50]),
+            cores: 51,
+            held: Held { generator: 52, target: 53, connections: 54, limits: 55 },
+            carried: 56,
+            no_data: 57,
         };
         let series = vec![second(0), second(1), second(u32::MAX)];
         let metric = |metric| MetricCell {

@@ -2,6 +2,7 @@
 //!
 //! The operator and `plimsoll run` call the same functions: [`judge`] at the end, and [`live`] every second on the counts so far.
 
+mod arrivals;
 mod doubt;
 mod drift;
 mod evaluate;
@@ -32,4 +33,4 @@ pub use model::{
 pub use question::{Aggregate, Ask, Asked, Over, Question};
 pub use rates::class_name;
 pub use rejudge::rejudge;
-pub use validity::lateness;
+pub use validity::{lag, lateness};

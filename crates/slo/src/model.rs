@@ -153,7 +153,8 @@ pub struct Validity {
     pub min_samples: Option<u64>,
     /// Parts per billion of the asked arrivals (open model).
     pub min_delivered: u64,
-    /// Nanoseconds, p99 of sent minus intended (open model; without opening connections) or of how late waits ended.
+    /// Nanoseconds, p99 of sent minus intended (open model; without opening connections), of how late waits ended, and of how late the
+    /// cores came to what was ready.
     pub max_lateness: u64,
     /// Nanoseconds between the first requests of workers.
     pub max_start_skew: u64,
@@ -179,6 +180,9 @@ pub enum WorkerLossPolicy {
 pub struct Facts {
     /// A part of the load follows the open model: its delivery is judged.
     pub open_model: bool,
+    /// Most arrivals per [`RATE_SECONDS`](plimsoll_measure::RATE_SECONDS) that are asked for at any moment; 0 in the closed model.
+    #[serde(default)]
+    pub peak_rate: u64,
     /// Workers of the plan.
     pub workers: u32,
     /// Workers lost after the start.

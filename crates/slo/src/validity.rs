@@ -1,7 +1,9 @@
-//! Decides whether a run can be judged at all: what was lost, late, throttled or never sent. Used by `judge.rs`.
+//! Decides whether a run can be judged at all: what was lost, late, throttled or never sent. Used by `judge.rs`; arrivals are in
+//! `arrivals.rs`.
 
 use plimsoll_measure::{Health, Histogram};
 
+use crate::arrivals::{MARGIN, behind};
 use crate::scope::Evidence;
 use crate::text;
 use crate::{Reason, WorkerLossPolicy};
@@ -17,10 +19,12 @@ const THROTTLED: u64 = 100;
 
 /// Everything that makes the measurement itself worthless, the likely cause first.
 pub(crate) fn faults(evidence: &Evidence) -> Vec<Fault> {
-    let checks =
-        [lost(evidence), skewed(evidence), exhausted(evidence), throttled(evidence), undelivered(evidence)];
-    let late = [late(evidence, Schedule::Arrivals), late(evidence, Schedule::Waits)];
-    checks.into_iter().chain(late).chain([silent(evidence)]).flatten().collect()
+    let own = [exhausted(evidence), throttled(evidence), behind(evidence), late_waits(evidence)];
+    let mut faults: Vec<Fault> =
+        [lost(evidence), skewed(evidence)].into_iter().chain(own).flatten().collect();
+    let saturated = faults.iter().any(|(reason, _)| *reason == Reason::GeneratorSaturated);
+    faults.extend([queued(evidence, saturated), silent(evidence)].into_iter().flatten());
+    faults
 }
 
 /// What lost workers mean for the figures, if any were lost.
@@ -85,53 +89,42 @@ fn throttled(evidence: &Evidence) -> Option<Fault> {
     Some((Reason::GeneratorSaturated, message))
 }
 
-fn undelivered(evidence: &Evidence) -> Option<Fault> {
-    let (health, min) = (&evidence.merged.health, evidence.validity.min_delivered);
-    let enough = u128::from(health.delivered) * 1_000_000_000 >= u128::from(min) * u128::from(health.due);
-    if !evidence.facts.open_model || enough {
-        return None;
-    }
-    let limit = text::ppb_percent(min);
-    let message = format!(
-        "{} of {} due requests were sent, {}, wanted at least {}: raise arrivals.maxInFlight if the target is slow, otherwise {}",
-        text::count(health.delivered),
-        text::count(health.due),
-        text::percent(health.delivered, health.due, 1, |share| limit.at_most(share)),
-        text::share_exact(min),
-        more_workers(evidence, health.due, health.delivered),
-    );
-    Some((Reason::RateNotDelivered, message))
-}
-
-/// What the generator can be late for.
-#[derive(Clone, Copy)]
-enum Schedule {
-    /// Open model.
-    Arrivals,
-    /// Closed model.
-    Waits,
-}
-
-fn late(evidence: &Evidence, schedule: Schedule) -> Option<Fault> {
+fn late_waits(evidence: &Evidence) -> Option<Fault> {
     let (health, allowed) = (&evidence.merged.health, evidence.validity.max_lateness);
-    let (histogram, what, remedy) = match schedule {
-        Schedule::Arrivals => {
-            let remedy = "lower the rate, or raise profile.arrivals.maxInFlight if the target is slow";
-            (&health.lateness, "requests were sent", remedy)
-        }
-        Schedule::Waits => (&health.waits, "waits ended", "or lower the users"),
-    };
-    if matches!(schedule, Schedule::Arrivals) && !evidence.facts.open_model {
-        return None;
-    }
-    let p99 = judged_lateness(histogram).filter(|nanos| *nanos > allowed)?;
+    let p99 = judged_lateness(&health.waits).filter(|nanos| *nanos > allowed)?;
     let message = format!(
-        "{what} {} late at p99, allowed {}: give workers more CPU, {}, {remedy}",
+        "waits ended {} late at p99, allowed {}: give workers more CPU, {}, or lower the users",
         text::spaced(&text::duration_beside(p99, allowed)),
         text::spaced(&text::duration_exact(allowed)),
         more_workers(evidence, 1, 1),
     );
     Some((Reason::GeneratorSaturated, message))
+}
+
+/// What was ready waited for the generator: that is part of every latency, whatever the model. What to do about it is not told twice.
+fn queued(evidence: &Evidence, told: bool) -> Option<Fault> {
+    let (health, allowed) = (&evidence.merged.health, evidence.validity.max_lateness);
+    let p99 = lag(health).filter(|nanos| *nanos > allowed)?;
+    let most = text::spaced(&text::duration(health.lag.max().unwrap_or(p99)));
+    let queue = format!("latencies include up to {most} of the generator's own queue");
+    let message = if told {
+        queue
+    } else {
+        format!(
+            "the workers' cores came {} late at p99 to what was ready, allowed {}, {queue}: give workers more CPU, {}, or lower the load",
+            text::spaced(&text::duration_beside(p99, allowed)),
+            text::spaced(&text::duration_exact(allowed)),
+            more_workers(evidence, 1, 1),
+        )
+    };
+    Some((Reason::GeneratorSaturated, message))
+}
+
+/// How late the generator's cores came to what was ready, as it is judged, in nanoseconds: so much of its own queue latencies may
+/// include at the 99th percentile.
+#[must_use]
+pub fn lag(health: &Health) -> Option<u64> {
+    judged_lateness(&health.lag)
 }
 
 /// How late the generator itself was, as it is judged, in nanoseconds: the 99th percentile of sent minus intended without opening a connection (open model) or of the
@@ -143,7 +136,7 @@ pub fn lateness(health: &Health, open_model: bool) -> Option<u64> {
 }
 
 /// The 99th percentile, but never the single latest sample: of fewer than 100, one hiccup does not make the generator saturated.
-fn judged_lateness(lateness: &Histogram) -> Option<u64> {
+pub(crate) fn judged_lateness(lateness: &Histogram) -> Option<u64> {
     let n = lateness.count();
     lateness.at_rank(plimsoll_measure::rank(LATENESS, n).min(n.saturating_sub(1)))
 }
@@ -156,10 +149,12 @@ fn silent(evidence: &Evidence) -> Option<Fault> {
     (counts.requests() == 0).then(|| (Reason::NoData, message()))
 }
 
-/// `raise workers.count to N`, where a worker carries `carried` of the `wanted` that it should; at least one more than there are.
-fn more_workers(evidence: &Evidence, wanted: u64, carried: u64) -> String {
+/// `raise workers.count to N`, where a worker carries `carried` of the `wanted` that it should, with a margin; at least one more than
+/// there are.
+pub(crate) fn more_workers(evidence: &Evidence, wanted: u64, carried: u64) -> String {
     let workers = u128::from(evidence.facts.workers.max(1));
-    let needed = (workers * u128::from(wanted)).div_ceil(u128::from(carried.max(1))).max(workers + 1);
+    let all = workers * u128::from(wanted) * MARGIN.0;
+    let needed = all.div_ceil(u128::from(carried.max(1)) * MARGIN.1).max(workers + 1);
     if carried == 0 || needed > workers * 100 || wanted == carried {
         return format!("raise workers.count above {workers}");
     }

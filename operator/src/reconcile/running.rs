@@ -190,6 +190,7 @@ fn facts(frozen: &Frozen, progress: &Progress, stopped: Option<Reason>) -> Facts
     let lost = workers.iter().filter(|worker| is_lost(worker)).count();
     Facts {
         open_model: frozen.plan.has_arrivals(),
+        peak_rate: frozen.plan.peak_rate(),
         workers: frozen.plan.workers,
         workers_lost: u32::try_from(lost).unwrap_or(u32::MAX),
         start_skew: progress.gather.start_skew(),

@@ -47,6 +47,13 @@ fn remedy(failure: &Failure) -> Option<&'static str> {
         (ErrorClass::Dns, _) => {
             "the name does not resolve: check the host of target.url, and in a cluster the Service's name and namespace"
         }
+        // As `crates/engine/src/flight.rs` and `crates/engine/src/dial.rs` say it.
+        (_, _) if failure.example.starts_with("never begun: ") => {
+            "what held them up, the generator or the target, is in the run's message"
+        }
+        (_, _) if failure.example.starts_with("the generator ran out of ") => {
+            "this is the generator's, not the target's: see the generator's limits in the run's message"
+        }
         (ErrorClass::Connect, _) => {
             "nobody accepts connections: check that the target is up and that target.url names its port"
         }

@@ -128,7 +128,7 @@ pub struct Validity {
     /// Least share of the asked arrivals that must be sent. Default 95%.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min_delivered: Option<Share>,
-    /// How late the generator itself may be at its 99th percentile. Default 10ms.
+    /// How late the generator itself may be at its 99th percentile when it sends or ends a wait or comes to what is ready. Default 10ms.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_lateness: Option<GoDuration>,
     /// How far apart the first requests of the workers may be. Default 100ms.

@@ -9,6 +9,7 @@ mod closed;
 mod connections;
 mod failures;
 mod gauges;
+mod generator;
 mod hooks;
 mod latency;
 mod lives;

@@ -1,7 +1,7 @@
 //! The verdict table and its order, validity rules with their remedies, and aborts.
 
 use crate::support::*;
-use plimsoll_measure::{End, WindowId};
+use plimsoll_measure::{End, Held, RATE_SECONDS, WindowId};
 use plimsoll_slo::{Facts, Judgement, Kind, Query, Reason, Severity, Slo, Stat, Verdict, WorkerLossPolicy};
 
 const HOLDS: u64 = 500 * MS;
@@ -149,17 +149,17 @@ fn what_spoils_a_run_comes_before_its_slos() {
         (
             |r| (r.merged.health.wall, r.merged.health.throttled) = (10_000, 4_000),
             Reason::GeneratorSaturated,
-            "workers were throttled for 40% of the time, allowed 1%: raise workers.resources.limits.cpu, or raise workers.count from 2 to 4",
+            "workers were throttled for 40% of the time, allowed 1%: raise workers.resources.limits.cpu, or raise workers.count from 2 to 5",
         ),
         (
             |r| (r.merged.health.due, r.merged.health.delivered) = (3_000, 1_000),
             Reason::RateNotDelivered,
-            "1 000 of 3 000 due requests were sent, 33.3%, wanted at least 95%: raise arrivals.maxInFlight if the target is slow, otherwise raise workers.count from 2 to 6",
+            "1 000 of 3 000 due requests were sent, 33.3%, wanted at least 95%: raise arrivals.maxInFlight if the target is slow, otherwise raise workers.count from 2 to 8",
         ),
         (
             |r| (0..2).for_each(|_| r.merged.health.lateness.record(23 * MS)),
             Reason::GeneratorSaturated,
-            "requests were sent 23 ms late at p99, allowed 10 ms: give workers more CPU, raise workers.count above 2, lower the rate, or raise profile.arrivals.maxInFlight if the target is slow",
+            "requests were sent 23 ms late at p99, allowed 10 ms: the workers' cores had no time left; raise workers.count above 2, or give them more CPU, or lower the rate",
         ),
         (|r| r.facts.stopped = Some(Reason::Cancelled), Reason::Cancelled, "cancelled after 22 s"),
         (
@@ -179,6 +179,142 @@ fn what_spoils_a_run_comes_before_its_slos() {
             says(&spoilt(bound, spoil), Verdict::Inconclusive, reason, &expected);
         }
     }
+}
+
+/// An overdriven run of 2 workers with 2 cores each, in which arrivals waited 3 s of a core's time, of which these parts were held up.
+fn held(held: Held) -> Judgement {
+    spoilt(HOLDS, |run| {
+        run.facts.peak_rate = 50_000 * RATE_SECONDS;
+        let health = &mut run.merged.health;
+        (health.due, health.delivered) = (3_000, 1_000);
+        (health.wall, health.cores) = (2 * SECOND, 4 * SECOND);
+        (health.held, health.carried) = (held, 30_000);
+    })
+}
+
+#[test]
+fn a_rate_that_is_not_delivered_is_the_generators_fault_or_the_targets() {
+    let figures = "1 000 of 3 000 due requests were sent, 33.3%, wanted at least 95%";
+    // 10 000/s a core, 20 000/s a worker, and 62 500/s are wanted with the margin.
+    says(
+        &held(Held { generator: 3 * SECOND, target: 2 * SECOND, connections: SECOND, limits: 0 }),
+        Verdict::Inconclusive,
+        Reason::GeneratorSaturated,
+        &format!(
+            "{figures}: the workers' cores had no time left; one worker carried 20000/s of 50000/s: 4 workers would carry this rate (workers.count is 2), or give them more CPU, or lower the rate; 1 of 1 SLO met"
+        ),
+    );
+    let target = Held { generator: SECOND, target: 3 * SECOND, connections: SECOND, limits: 0 };
+    let connections = Held { connections: 4 * SECOND, ..target };
+    let limits = Held { limits: 5 * SECOND, ..connections };
+    for (held_by, cause) in [
+        (
+            target,
+            "all places of arrivals.maxInFlight were taken by arrivals under way (median response 20 ms): the target is too slow for this rate and so many; raise arrivals.maxInFlight, or lower the rate",
+        ),
+        (
+            connections,
+            "requests waited for a connection, all that target.connections allows were in use (median response 20 ms): raise target.connections.max (HTTP/2: or the target's limit of streams), or lower the rate",
+        ),
+        (
+            limits,
+            "all places of arrivals.maxInFlight were taken, most of them by arrivals that waited for a place in a step with concurrency (median response 20 ms): raise concurrency.max, or lower the rate",
+        ),
+    ] {
+        let message = format!("{figures}: {cause}; 1 of 1 SLO met");
+        says(&held(held_by), Verdict::Inconclusive, Reason::RateNotDelivered, &message);
+        assert!(!message.contains("workers"), "more workers would not help");
+    }
+}
+
+#[test]
+fn never_fewer_workers_are_named_than_there_are_and_one_more() {
+    let judgement = spoilt(HOLDS, |run| {
+        run.facts.peak_rate = 100 * RATE_SECONDS;
+        let health = &mut run.merged.health;
+        (health.due, health.delivered) = (3_000, 2_800);
+        (health.wall, health.cores, health.carried) = (2 * SECOND, 2 * SECOND, 1_000);
+        health.held.generator = SECOND;
+    });
+    assert!(
+        judgement.message.contains(": 3 workers would carry this rate (workers.count is 2)"),
+        "{judgement:?}"
+    );
+    let short = spoilt(HOLDS, |run| {
+        run.facts.peak_rate = 100 * RATE_SECONDS;
+        let health = &mut run.merged.health;
+        (health.due, health.delivered) = (3_000, 1_500);
+        (health.wall, health.cores, health.carried) = (2 * SECOND, 2 * SECOND, 1);
+        health.held.generator = 99 * MS;
+    });
+    assert!(short.message.contains("no time left; raise workers.count from 2 to 5, or"), "{short:?}");
+}
+
+#[test]
+fn arrivals_that_the_target_made_late_were_not_delivered_in_time() {
+    let late = |held: Held| {
+        spoilt(HOLDS, |run| {
+            (0..2).for_each(|_| run.merged.health.lateness.record(23 * MS));
+            run.merged.health.held = held;
+        })
+    };
+    let target = late(Held { target: SECOND, generator: SECOND / 2, ..Held::default() });
+    assert_eq!(target.reason, Reason::RateNotDelivered);
+    assert!(target.message.contains("23 ms late at p99, allowed 10 ms: all places of arrivals.maxInFlight"));
+    let own = late(Held { generator: SECOND, target: SECOND / 2, ..Held::default() });
+    assert_eq!(own.reason, Reason::GeneratorSaturated);
+}
+
+#[test]
+fn arrivals_without_data_ask_for_data_and_not_for_workers() {
+    let starved = |no_data| {
+        spoilt(HOLDS, |run| {
+            let health = &mut run.merged.health;
+            (health.due, health.delivered, health.no_data) = (3_000, 1_000, no_data);
+            health.held.generator = SECOND;
+        })
+    };
+    let figures = "1 000 of 3 000 due requests were sent, 33.3%, wanted at least 95%";
+    says(
+        &starved(2_000),
+        Verdict::Inconclusive,
+        Reason::RateNotDelivered,
+        &format!(
+            "{figures}: 2 000 arrivals found no row of data left: give the table more rows, or leave out data[].onEnd: EndUser; 1 of 1 SLO met"
+        ),
+    );
+    assert_eq!(starved(1_001).reason, Reason::RateNotDelivered);
+    assert_eq!(starved(1_000).reason, Reason::GeneratorSaturated, "most were not sent for another reason");
+}
+
+#[test]
+fn the_generators_own_queue_spoils_a_run_without_any_schedule() {
+    let queued = |late: u64, spoil: fn(&mut Run)| {
+        spoilt(HOLDS, |run| {
+            run.facts.open_model = false;
+            (0..98).for_each(|_| run.merged.health.lag.record(MS / 2));
+            (0..2).for_each(|_| run.merged.health.lag.record(late));
+            spoil(run);
+        })
+    };
+    assert_eq!(queued(10 * MS, |_| ()).reason, Reason::SLOsMet);
+    let more = |run: &mut Run| run.merged.health.lag.record(41 * MS);
+    says(
+        &queued(23 * MS, more),
+        Verdict::Inconclusive,
+        Reason::GeneratorSaturated,
+        "the workers' cores came 23 ms late at p99 to what was ready, allowed 10 ms, latencies include up to 41 ms of the generator's own queue: give workers more CPU, raise workers.count above 2, or lower the load; 1 of 1 SLO met",
+    );
+    // What to do about it is told once.
+    let throttled = |run: &mut Run| (run.merged.health.wall, run.merged.health.throttled) = (10_000, 4_000);
+    let judgement = queued(23 * MS, throttled);
+    assert!(
+        judgement
+            .message
+            .ends_with("; latencies include up to 23 ms of the generator's own queue; 1 of 1 SLO met"),
+        "{}",
+        judgement.message
+    );
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The lines below the tables of the report: failures, where the time went, the whole run, the generator.
 
 use plimsoll_measure::{Cell, Histogram};
-use plimsoll_slo::{class_name, text};
+use plimsoll_slo::{class_name, lag, text};
 
 use super::super::StoredResult;
 use super::super::figures::Source;
@@ -123,6 +123,9 @@ fn generator(result: &StoredResult) -> Option<String> {
     let lost = (workers.lost > 0).then(|| format!("{} lost", workers.lost));
     let allowed = result.validity.as_ref().map(|v| text::duration_exact(v.max_lateness)).unwrap_or_default();
     let lateness = load.lateness.map(|late| format!("lateness {late} at p99, allowed {allowed}"));
+    let queue = lag(health).zip(health.lag.max()).map(|(p99, most)| {
+        format!("own queue {} at p99, {} at most", text::duration(p99), text::duration(most))
+    });
     let throttled = match (health.throttled, health.wall) {
         (_, 0) => None,
         (0, _) => Some("never throttled".to_owned()),
@@ -133,6 +136,7 @@ fn generator(result: &StoredResult) -> Option<String> {
         lost,
         load.delivered.map(|share| format!("{share} of the arrivals delivered")),
         lateness,
+        queue,
         throttled,
         status.start_skew.as_ref().map(|skew| format!("start skew {skew}")),
         Some(text::counted(health.connections, "connection")),
