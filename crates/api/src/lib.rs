@@ -16,7 +16,7 @@ mod yaml;
 
 pub use crds::crds;
 pub use due::{Due, LastAsked, child_name, due, is_due, spec_hash};
-pub use lower::{LowerError, References, Resolved, lower, target_host};
+pub use lower::{LowerError, References, Resolved, lower, questions, relower, target_host};
 pub use quantity::{GoDuration, LatencyBound, ParseError, Rate, Share, Statistic, StatusMatch, Users};
 pub use read::{Changes, Document, Object, Overlay, Position, Problem, Set, Source, read, read_with};
 pub use yaml::{to_yaml, to_yaml_within};

@@ -13,6 +13,7 @@ mod notices;
 mod origins;
 mod overrides;
 mod profile;
+mod prometheus;
 mod registry;
 mod scenarios;
 mod shape;
@@ -34,6 +35,8 @@ use plimsoll_slo::Validity;
 
 use error::Errors;
 pub use error::LowerError;
+pub use prometheus::questions;
+pub use slos::relower;
 pub(crate) use shared::check_profile;
 pub use target::target_host;
 pub(crate) use target::without_credentials;
@@ -93,6 +96,7 @@ pub fn lower(
     if lowered.incomplete {
         errors.drop_unknown_names();
     }
+    prometheus::check_server(&spec, &mut errors);
     let validity = workers::validity(&spec);
     workers::check_template(&spec, &mut errors);
     let mut notices = notices::of(&spec, &load);

@@ -4,10 +4,12 @@
 
 mod support;
 
+use plimsoll_api::v1alpha1::Slo;
+use plimsoll_api::{questions, relower};
 use plimsoll_measure::MetricKind;
 use plimsoll_plan::{ConnectionsPer, Distribution, Load};
 use plimsoll_scenario::{Action, Body, HttpStep, OnFailure, Step, StepAction, Wait};
-use plimsoll_slo::{Kind, Severity};
+use plimsoll_slo::{Aggregate, Ask, Kind, Over, Question, Severity};
 use support::{resolve, spec};
 
 const S: u64 = 1_000_000_000;
@@ -250,10 +252,6 @@ fn what_is_not_done_as_asked_is_noted() {
             "runPolicy.schedule is not acted on by this version",
         ),
         (
-            "  profile: {preset: soak}\n  slos: [{name: cpu, prometheus: {query: up, atLeast: 1}}]\n",
-            "SLO cpu: queries are not made by this version, so its result is Unknown",
-        ),
-        (
             "  profile: {arrivals: {rate: 1/s}, duration: 9s}\n  scenarios: [{name: s, wait: {min: 1s, max: 1s}, steps: [{http: {path: /}}]}]\n",
             "wait of scenario s is not used: arrivals come when they are due",
         ),
@@ -307,6 +305,15 @@ fn refusals_name_line_path_value_and_remedy() {
         (slo("statusRate: {status: [200]}"), "7:32: spec.slos[0].statusRate: needs atMost or atLeast"),
         (slo("severity: Info, abort: {after: 1s}, errorRate: {atMost: 1%}"), "7:43: spec.slos[0].abort: a miss of severity Info stops no run: remove abort, or make it Error"),
         (slo("window: main, prometheus: {query: up, atMost: 1}"), "7:28: spec.slos[0].window: does not apply to a query: write the scope into it"),
+        (slo("source: Prometheus, prometheus: {query: up, atMost: 1}"), "7:28: spec.slos[0].source: does not apply to a query: write the scope into it"),
+        (slo("prometheus: {query: 'x[${run.windw}]', atMost: 1}"), "7:40: spec.slos[0].prometheus.query: there is no placeholder ${run.windw}; did you mean ${run.window}?"),
+        (slo("prometheus: {query: 'x[${user.id}]', atMost: 1}"), "7:40: spec.slos[0].prometheus.query: there is no placeholder ${user.id}; there are ${run.name}, ${run.namespace}, "),
+        (slo("prometheus: {query: 'x[${run.window]', atMost: 1}"), "7:40: spec.slos[0].prometheus.query: a placeholder begins with ${ and is not closed by }"),
+        (slo("prometheus: {query: up, atMost: 1, over: {step: 1ms, aggregate: Max}}"), "7:68: spec.slos[0].prometheus.over.step: 1ms makes 40001 points of the judged part, and Prometheus answers 11000: use at least 1s"),
+        (slo("prometheus: {query: up, atMost: 1, over: {step: 1us, aggregate: Max}}"), "7:68: spec.slos[0].prometheus.over.step: 1us is shorter than a millisecond"),
+        (slo("source: Prometheus, latency: {stat: mean, atMost: 1s}"), "7:28: spec.slos[0].source: mean and max of a latency are not computed from Prometheus: remove source, or use a query"),
+        (slo("source: Prometheus, errorRate: {atMost: 1%, within: 5s}"), "7:28: spec.slos[0].source: a recovery is not computed from Prometheus"),
+        (format!("{smoke}  prometheus: {{server: a, url: 'http://b'}}\n"), "7:15: spec.prometheus: prometheus has a server or a url, not both"),
         (format!("{smoke}  slos: [{{name: p59, disabled: true}}]\n"), "7:17: spec.slos[0].name: there is no SLO to disable named \"p59\"; did you mean \"p50\"?"),
         (step("{name: m}"), "7:33: spec.scenarios[0].steps[0]: a step without an action and without check, capture, set or metrics does nothing: give it one"),
         (step("{pause: {min: 2s, max: 1s}}"), "7:47: spec.scenarios[0].steps[0].pause.min: 2s is more than max, 1s"),
@@ -632,4 +639,41 @@ fn flows_that_multiply_are_refused_before_they_fill_the_plan() {
     let problems = spec(&text).unwrap_err();
     assert_eq!(problems.len(), 1, "{problems:#?}");
     assert!(problems[0].message.contains("more than 10000 steps"), "{}", problems[0]);
+}
+
+#[test]
+fn queries_and_counters_in_prometheus_are_what_is_asked() {
+    let text = "  target: {url: http://a}\n  profile: {preset: smoke}\n  slos:
+  - {name: cpu, abort: {after: 10s}, prometheus: {query: up, atMost: 1, over: {step: 15s, aggregate: Mean}, onNoData: Missed}}
+  - {name: p99, source: Prometheus, latency: {stat: p99, atMost: 1s}}
+  - {name: own, errorRate: {atMost: 1%}}\n";
+    let resolved = spec(text).unwrap();
+    let over = Some(Over { step: 15_000_000_000, aggregate: Aggregate::Mean });
+    let ask = Ask::Query { template: "up".into(), over, on_no_data: Some(false) };
+    let expected = [
+        Question { slo: "p99".into(), ask: Ask::Own },
+        Question { slo: "cpu".into(), ask },
+    ];
+    assert_eq!(questions(&resolved.spec), expected);
+    let find = |name: &str| resolved.slos.iter().find(|slo| slo.name == name).unwrap();
+    assert_eq!(find("cpu").abort_after, Some(10_000_000_000));
+    assert!(find("p99").objective.is_some());
+}
+
+#[test]
+fn other_slos_are_resolved_against_a_run_that_is_over() {
+    let run = spec("  target: {url: http://a}\n  profile: {preset: smoke}\n").unwrap();
+    let slos = |text: &str| -> Vec<Slo> {
+        let whole = format!("  target: {{url: http://a}}\n  profile: {{users: 1, duration: 9s}}\n  slos: [{text}]\n");
+        spec(&whole).unwrap().spec.slos
+    };
+    let layout = &run.plan.layout;
+    let known = slos("{name: e, errorRate: {atMost: 2%}}");
+    let (lowered, after) = relower(&known, layout).unwrap();
+    assert_eq!((lowered.len(), &after), (1, layout), "the preset counts failures");
+    let (lowered, after) = relower(&slos("{name: p, latency: {stat: p95, atMost: 123ms}}"), layout).unwrap();
+    assert_eq!((after.objectives.len(), lowered[0].objective), (layout.objectives.len() + 1, Some(layout.objectives.len())));
+    let foreign = Slo { request: Some("POST /x".into()), ..known[0].clone() };
+    let errors = relower(&[foreign], layout).unwrap_err();
+    assert!(errors[0].to_string().starts_with("spec.slos[0].request: there is no request"), "{errors:?}");
 }

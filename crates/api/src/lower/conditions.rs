@@ -4,6 +4,7 @@ use plimsoll_measure::{Bad, ErrorClass, Layout, Metric, MetricId, MetricKind, Po
 use plimsoll_slo::Kind;
 
 use super::error::Errors;
+use super::prometheus;
 use super::registry::word;
 use super::unknown;
 use crate::LatencyBound;
@@ -24,7 +25,7 @@ pub(super) fn condition(slo: &api::Slo, at: &str, layout: &Layout, errors: &mut 
         Some(name) => Some(metric(slo, name, at, layout, errors)?),
         None => None,
     };
-    let (kind, bad) = kind(slo, metric.map(|(_, metric)| metric), at, errors)?;
+    let (kind, bad) = kind(slo, metric.map(|(_, metric)| metric), at, layout, errors)?;
     let id = metric.map(|(id, _)| id);
     let population = match (&slo.check_rate, id) {
         (Some(rate), _) => {
@@ -105,6 +106,7 @@ fn kind(
     slo: &api::Slo,
     metric: Option<&Metric>,
     at: &str,
+    layout: &Layout,
     errors: &mut Errors,
 ) -> Option<(Kind, Option<Bad>)> {
     let given = [
@@ -116,7 +118,7 @@ fn kind(
         slo.check_rate.as_ref().map(check_rate),
         slo.rate.as_ref().map(|rate| metric_rate(rate, metric, at, errors)),
         slo.count.as_ref().map(|count| metric_count(count, metric, at, errors)),
-        slo.prometheus.as_ref().map(|query| prometheus(slo, query, at, errors)),
+        slo.prometheus.as_ref().map(|query| prometheus::condition(slo, query, at, layout, errors)),
     ];
     let mut given = given.into_iter().flatten();
     let first = given.next();
@@ -262,27 +264,4 @@ fn metric_count(
         errors.add(format!("{at}.count"), "of which metric? set metric to its name");
     }
     (Kind::MetricCount { at_least: count.at_least, at_most: count.at_most }, None)
-}
-
-fn prometheus(
-    slo: &api::Slo,
-    query: &api::PrometheusQuery,
-    at: &str,
-    errors: &mut Errors,
-) -> (Kind, Option<Bad>) {
-    if query.at_most.is_none() && query.at_least.is_none() {
-        errors.add(format!("{at}.prometheus"), "needs atMost or atLeast");
-    }
-    let scope = [
-        ("request", slo.request.is_some()),
-        ("metric", slo.metric.is_some()),
-        ("window", slo.window.is_some()),
-        ("abort", slo.abort.is_some()),
-    ];
-    for (field, _) in scope.iter().filter(|(_, given)| *given) {
-        errors.add(format!("{at}.{field}"), "does not apply to a query: write the scope into it");
-    }
-    let kind =
-        Kind::Prometheus { at_most: query.at_most, at_least: query.at_least, unit: query.unit.clone() };
-    (kind, None)
 }

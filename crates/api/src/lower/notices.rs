@@ -10,9 +10,6 @@ pub(super) fn of(spec: &LoadTestSpec, load: &Lowered) -> Vec<String> {
     for field in spec.run_policy.iter().flat_map(policy) {
         without_effect(&format!("runPolicy.{field}"));
     }
-    if spec.prometheus.is_some() {
-        without_effect("prometheus");
-    }
     let telemetry = spec.telemetry.clone().unwrap_or_default();
     for (field, given) in [("otlp", telemetry.otlp.is_some()), ("traces", telemetry.traces.is_some())] {
         if given {
@@ -21,12 +18,6 @@ pub(super) fn of(spec: &LoadTestSpec, load: &Lowered) -> Vec<String> {
     }
     if spec.results.as_ref().is_some_and(|results| results.volume_claim.is_some()) {
         without_effect("results.volumeClaim");
-    }
-    for slo in spec.slos.iter().filter(|slo| slo.prometheus.is_some()) {
-        notices.push(format!(
-            "SLO {}: queries are not made by this version, so its result is Unknown",
-            slo.name
-        ));
     }
     for (index, scenario) in spec.scenarios.iter().enumerate() {
         if scenario.wait.is_some() && load.is_open(index) {

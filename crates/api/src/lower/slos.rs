@@ -4,8 +4,8 @@ use plimsoll_measure::{Layout, Objective, RequestId, WindowId};
 use plimsoll_slo::Slo;
 
 use super::conditions::{Condition, condition};
-use super::error::Errors;
-use super::unknown;
+use super::error::{Errors, LowerError};
+use super::{prometheus, unknown};
 use crate::v1alpha1::{self as api, LoadTestSpec, Overrides};
 
 /// An SLO and the path where it was written.
@@ -42,6 +42,7 @@ pub(super) fn lower(slos: &[Written], layout: &mut Layout, errors: &mut Errors) 
         let Some(Condition { kind, bad, population, metric }) = condition(slo, at, layout, errors) else {
             continue;
         };
+        prometheus::check_source(slo, &kind, at, errors);
         let request = slo.request.as_ref().and_then(|name| request(name, at, layout, errors));
         let window = slo.window.as_ref().and_then(|name| window(name, at, layout, errors));
         let severity = severity(slo.severity.unwrap_or_default());
@@ -64,6 +65,25 @@ pub(super) fn lower(slos: &[Written], layout: &mut Layout, errors: &mut Errors) 
         });
     }
     lowered
+}
+
+/// Resolves SLOs against the names that a run that is over had, to judge it again. Pairs of counters that it had not are added behind those
+/// of the layout.
+///
+/// # Errors
+/// Names that the run had not, and what the SLOs themselves have wrong.
+pub fn relower(slos: &[api::Slo], layout: &Layout) -> Result<(Vec<Slo>, Layout), Vec<LowerError>> {
+    let mut errors = Errors::default();
+    let mut layout = layout.clone();
+    let written: Vec<Written> = slos
+        .iter()
+        .enumerate()
+        .filter(|(_, slo)| slo.disabled != Some(true))
+        .map(|(at, slo)| (format!("spec.slos[{at}]"), slo.clone()))
+        .collect();
+    let lowered = lower(&written, &mut layout, &mut errors);
+    errors.finish()?;
+    Ok((lowered, layout))
 }
 
 /// Index of a pair of counters; SLOs that count the same share one.

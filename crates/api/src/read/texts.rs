@@ -15,6 +15,7 @@ pub(super) fn check(pattern: &str, text: &str) -> Option<String> {
         bound::BOUND => text.parse::<LatencyBound>().err(),
         bound::STATUS => text.parse::<StatusMatch>().err(),
         patterns::URL => return url(text),
+        patterns::PLAIN_URL => return url(text).or_else(|| plain_url(text)),
         _ => {
             let (holds, wanted) = word(pattern, text)?;
             return (!holds).then(|| format!("{text:?} is not {wanted}"));
@@ -78,6 +79,18 @@ fn url(text: &str) -> Option<String> {
     }
 }
 
+/// What a URL has that only a named server may have, or none.
+fn plain_url(text: &str) -> Option<String> {
+    let shown = without_credentials(text);
+    if text.contains('@') {
+        return Some(format!(
+            "{shown:?} holds credentials, which a manifest must not: name the server in the operator's configuration, or take them from a Secret"
+        ));
+    }
+    let extra = text.contains(['?', '#']);
+    extra.then(|| format!("{shown:?} has a query or a fragment: write it without, up to where the server's own paths (/api/v1, /v1) begin"))
+}
+
 fn is_quantity(text: &str) -> bool {
     let number = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let unit = &text[number.len()..];
@@ -138,6 +151,8 @@ mod tests {
         for (pattern, good, bad) in [
             (patterns::URL, "https://a.b/c?d", "ftp://a"),
             (patterns::URL, "http://[::1]:80", "http:///x"),
+            (patterns::PLAIN_URL, "http://prometheus.monitoring:9090/prom", "http://u:p@prometheus"),
+            (patterns::PLAIN_URL, "https://[::1]:80", "http://prometheus?a=b"),
             (patterns::VARIABLE, "a_1", "1a"),
             (patterns::KEY, "users.csv", "a/b"),
             (patterns::WINDOW, "burst-2", "Burst"),

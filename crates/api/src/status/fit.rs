@@ -88,6 +88,11 @@ fn size(part: &impl Serialize) -> usize {
 impl Parts<'_> {
     /// Becomes shorter; false if it cannot.
     fn shrink(self, excess: usize) -> bool {
+        // Queries are in the stored result, too.
+        let queries = self.slos.iter_mut().filter_map(|slo| slo.query.take());
+        if queries.count() > 0 {
+            return true;
+        }
         if !self.slos.is_empty() {
             let mut saved = 0;
             while saved < excess

@@ -4,14 +4,14 @@ use std::borrow::Cow;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, Time};
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
-use plimsoll_slo::{Facts, Judgement, Outcome, Severity, SloResult, judge, text};
+use plimsoll_slo::{Asked, Facts, Judgement, Outcome, Severity, SloResult, judge, text};
 
 use super::fit::{MESSAGE, cut, fit_run, notices};
 use super::summary::{delivery, summary};
 use super::{Measured, RunView};
 use crate::GoDuration;
 use crate::conditions::{Stamp, Standing, of_run, phase_reason, verdict_reason, whole_second};
-use crate::v1alpha1::{LoadTestRunStatus, Phase, SloOutcome, SloStatus, Span, Verdict};
+use crate::v1alpha1::{LoadTestRunStatus, Phase, QueryStatus, SloOutcome, SloStatus, Span, Verdict};
 
 /// The status of a run as it is now. The same view gives the same status.
 #[must_use]
@@ -40,7 +40,10 @@ pub fn run_status(view: &RunView) -> LoadTestRunStatus {
         load: measured.map(|measured| delivery(view, measured)),
         start_skew: measured.and_then(|measured| skew(&measured)),
         summary: measured.map(|measured| summary(view, measured)),
-        slos: results.iter().map(slo_status).collect(),
+        slos: results
+            .iter()
+            .map(|result| slo_status(result, measured.map_or(&[], |m| &m.facts.asked)))
+            .collect(),
         slos_left_out: None,
         notices: notices(view.notices),
         results: Some(view.results.clone()).filter(|results| *results != Default::default()),
@@ -130,12 +133,13 @@ fn results<'a>(view: &RunView<'a>, measured: Option<Measured>) -> Cow<'a, [SloRe
     }
 }
 
-fn slos_met(results: &[SloResult]) -> Option<String> {
+pub(super) fn slos_met(results: &[SloResult]) -> Option<String> {
     let met = results.iter().filter(|result| result.outcome == Outcome::Met).count();
     (!results.is_empty()).then(|| format!("{met}/{}", results.len()))
 }
 
-fn slo_status(result: &SloResult) -> SloStatus {
+/// The result of an SLO, with what was asked of Prometheus for it.
+pub(super) fn slo_status(result: &SloResult, asked: &[Asked]) -> SloStatus {
     SloStatus {
         name: cut(&result.name, 63),
         result: result.outcome.into(),
@@ -146,6 +150,18 @@ fn slo_status(result: &SloResult) -> SloStatus {
         bad: result.tally.map(|tally| tally.bad),
         samples: result.samples,
         message: cut(&result.message, 1024),
+        query: asked.iter().find(|asked| asked.question.slo == result.name).map(query_status),
+    }
+}
+
+fn query_status(asked: &Asked) -> QueryStatus {
+    let at = i64::try_from(asked.end).ok().and_then(|millis| Timestamp::from_millisecond(millis).ok());
+    QueryStatus {
+        server: cut(&asked.server, 256),
+        query: cut(&asked.query, 1024),
+        at: at.map(micro),
+        raw: asked.raw.as_deref().map(|raw| cut(raw, 256)),
+        series: asked.series,
     }
 }
 

@@ -37,13 +37,13 @@ pub use run::{LoadTestRun, LoadTestRunSpec, Overrides, TargetOverride, TestRef, 
 pub use scenario::{Call, Flow, Scenario, ScenarioProfile, Task};
 pub use slo::{
     Abort, Aggregate, CheckRate, Count, ErrorRate, Latency, MetricRate, OnNoData, Population,
-    PrometheusQuery, QueryRange, RelativeTo, Severity, Slo, StatusRate, Throughput, TimeoutRate,
+    PrometheusQuery, QueryRange, RelativeTo, Severity, Slo, SloSource, StatusRate, Throughput, TimeoutRate,
 };
 pub use status::{
     Delivery, HistoryEntry, LoadTestRunStatus, LoadTestStatus, Phase, RunResults, Span, Verdict, WorkerCounts,
 };
 pub use step::{Cap, Expressions, Measure, OnFailure, Repeat, Retry, Step, Wait};
-pub use summary::{SloOutcome, SloStatus, Summary, Total};
+pub use summary::{QueryStatus, SloOutcome, SloStatus, Summary, Total};
 pub use target::{
     CertificateAuthority, ClientCertificate, Connections, ConnectionsPer, HttpVersion, NameRef, Preflight,
     Resolve, Target, Tls,

@@ -4,15 +4,25 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::patterns;
+use super::rules::rules;
 use crate::Share;
 
 /// Where metrics are read that SLOs query.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(extend("x-kubernetes-validations" = rules(&[(
+    "!(has(self.server) && has(self.url))",
+    "prometheus has a server or a url, not both",
+)])))]
 pub struct PrometheusServer {
     /// A server named in the operator's configuration, which holds its credentials. Default: the operator's default server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 63))]
+    #[schemars(length(min = 1, max = 63), regex(pattern = patterns::SERVER))]
     pub server: Option<String>,
+    /// Any server, without credentials, such as http://prometheus.monitoring:9090. In a cluster only if the operator allows it; link-local
+    /// addresses and metadata services are refused, and redirects are not followed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 2048), regex(pattern = patterns::PLAIN_URL))]
+    pub url: Option<String>,
 }
 
 /// Where metrics and traces are written.

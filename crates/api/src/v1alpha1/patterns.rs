@@ -2,6 +2,10 @@
 
 /// An http or https URL.
 pub(crate) const URL: &str = r"^https?://[^/?#\s]+[^\s]*$";
+/// An http or https URL without credentials, query and fragment.
+pub(crate) const PLAIN_URL: &str = r"^https?://[^/?#@\s]+(/[^?#@\s]*)?$";
+/// Name of a server in the operator's configuration.
+pub(crate) const SERVER: &str = WINDOW;
 /// A name in an expression.
 pub(crate) const VARIABLE: &str = "^[A-Za-z_][A-Za-z0-9_]*$";
 /// A key of a Secret or ConfigMap.

@@ -18,8 +18,8 @@ use crate::{GoDuration, LatencyBound, Rate, Share, Statistic, StatusMatch};
     "has(self.metric) ? !has(self.request) && (has(self.latency) || has(self.rate) || has(self.count)) : !(has(self.rate) || has(self.count))",
     "latency, rate or count of a metric: rate and count need metric, and metric excludes request",
 ), (
-    "!has(self.prometheus) || !(has(self.request) || has(self.window) || has(self.abort))",
-    "request, window and abort do not apply to a prometheus query: write the scope into the query",
+    "!has(self.prometheus) || !(has(self.request) || has(self.window) || has(self.source))",
+    "request, window and source do not apply to a prometheus query: write the scope into the query",
 )])))]
 pub struct Slo {
     /// Its name. SLOs merge by name: the run's over the test's over the profile's.
@@ -44,6 +44,10 @@ pub struct Slo {
     /// Stop the run when the SLO is missed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub abort: Option<Abort>,
+    /// Where the counts come from: Measured (default), or Prometheus: from the series that Plimsoll exports, as the server of
+    /// spec.prometheus has them. For latency percentiles, errorRate, timeoutRate, statusRate, throughput, checkRate and rate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<SloSource>,
     /// A bound on a latency. What never completed counts as over it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latency: Option<Latency>,
@@ -91,10 +95,21 @@ pub enum Severity {
     Info,
 }
 
+/// Where the counts of an SLO come from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline, transform = words)]
+pub enum SloSource {
+    /// What the workers counted.
+    #[default]
+    Measured,
+    /// The same counters, read back from Prometheus.
+    Prometheus,
+}
+
 /// When a missed SLO stops the run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Abort {
-    /// From that long into the judged part; judged every second on the counts so far.
+    /// From that long into the judged part; judged every second on the counts so far, by a query every ten seconds.
     pub after: GoDuration,
 }
 
@@ -258,7 +273,8 @@ pub struct Count {
     "prometheus needs atMost or atLeast",
 )])))]
 pub struct PrometheusQuery {
-    /// PromQL whose result is one number. ${run.namespace}, ${run.name}, ${run.test} and ${run.window} (the judged part) are replaced.
+    /// PromQL whose result is one number. Replaced are ${run.namespace}, ${run.test}, ${run.name}, ${run.window} (length of the judged
+    /// part, such as 300s), ${run.start} and ${run.end} (its beginning and end in Unix seconds).
     #[schemars(length(min = 1, max = 4096))]
     pub query: String,
     /// Query the judged part as a range and aggregate it. Default: one instant query at its end.

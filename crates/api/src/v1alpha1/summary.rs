@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -108,6 +109,31 @@ pub struct SloStatus {
     /// The result in a sentence.
     #[schemars(length(max = 1024))]
     pub message: String,
+    /// What was asked of Prometheus for it last, and what came back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub query: Option<QueryStatus>,
+}
+
+/// A query to Prometheus and its answer.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct QueryStatus {
+    /// The server: its name in the operator's configuration, or its URL.
+    #[schemars(length(max = 256))]
+    pub server: String,
+    /// The query as it was sent, with its placeholders filled in.
+    #[schemars(length(max = 1024))]
+    pub query: String,
+    /// The moment that it was asked for; of a range, its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<MicroTime>,
+    /// The answer as the server gave it: 0.7351, or an excerpt if it was not one number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256))]
+    pub raw: Option<String>,
+    /// Series in the answer; one is wanted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub series: Option<u64>,
 }
 
 /// Result of an SLO.

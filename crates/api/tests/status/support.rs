@@ -64,6 +64,19 @@ pub(crate) fn later(seconds: i64) -> Timestamp {
     Timestamp::from_microsecond(start().as_microsecond() + seconds * 1_000_000).unwrap()
 }
 
+/// A test with an SLO on a query.
+pub(crate) const MANIFEST_WITH_QUERY: &str = "\
+apiVersion: plimsoll.dev/v1alpha1
+kind: LoadTest
+metadata: {name: shop, namespace: web}
+spec:
+  target: {url: http://shop}
+  profile: {users: 2, duration: 30s}
+  slos:
+  - {name: errors, errorRate: {atMost: 1%}}
+  - {name: cpu, prometheus: {query: max(cpu), atMost: 0.8, unit: cores}}
+";
+
 /// A manifest with its plan, and what was measured of it.
 pub(crate) struct Run {
     pub(crate) resolved: Resolved,
