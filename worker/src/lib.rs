@@ -2,6 +2,8 @@
 
 mod execute;
 mod materials;
+mod watched;
 
 pub use execute::{ExecuteError, execute};
+pub use watched::{Seen, Watched};
 pub use materials::{MaterialError, Reader, Shelf, materials};

@@ -2,6 +2,7 @@
 
 mod settings;
 mod share;
+mod telemetry;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -13,23 +14,26 @@ use clap::Parser;
 use plimsoll_session::{
     Door, Endpoint, FailureKind, GrpcDoor, HelloInfo, LastWords, RunKey, StartFailure, Stop, Stopper, dial,
 };
-use plimsoll_worker::{ExecuteError, execute, materials};
+use plimsoll_worker::{ExecuteError, Seen, Watched, execute, materials};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tracing_subscriber::EnvFilter;
 
-use crate::settings::{LogFormat, Settings, TERMINATION_LOG};
+use crate::settings::{Settings, TERMINATION_LOG};
+use crate::telemetry::Telemetry;
 
 fn main() -> ExitCode {
     let settings = match Settings::try_parse() {
         Ok(settings) => settings,
         Err(error) => return refuse(&error),
     };
-    if let Err(cause) = start_log(&settings) {
-        eprintln!("plimsoll-worker: {cause}");
-        leave_cause(&settings, &cause);
-        return ExitCode::FAILURE;
-    }
-    match work(&settings) {
+    let telemetry = match Telemetry::start(&settings) {
+        Ok(telemetry) => telemetry,
+        Err(error) => {
+            eprintln!("plimsoll-worker: {error}");
+            leave_cause(&settings, &error.to_string());
+            return ExitCode::FAILURE;
+        }
+    };
+    match work(&settings, telemetry) {
         Ok(()) => ExitCode::SUCCESS,
         Err(cause) => {
             tracing::error!(cause, "could not start");
@@ -52,19 +56,8 @@ fn refuse(error: &clap::Error) -> ExitCode {
     ExitCode::from(2)
 }
 
-fn start_log(settings: &Settings) -> Result<(), String> {
-    let filter = EnvFilter::try_new(&settings.log)
-        .map_err(|error| format!("PLIMSOLL_LOG={} is no log filter: {error}; use e.g. info", settings.log))?;
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    match settings.log_format {
-        LogFormat::Text => log.with_ansi(false).init(),
-        LogFormat::Json => log.json().flatten_event(true).init(),
-    }
-    Ok(())
-}
-
 /// Prepares, dials and executes. An error means that this worker could not start.
-fn work(settings: &Settings) -> Result<(), String> {
+fn work(settings: &Settings, telemetry: Telemetry) -> Result<(), String> {
     let (share, plan_hash) =
         share::read(&settings.plan, settings.index).map_err(|error| error.to_string())?;
     let ca = settings.ca.display();
@@ -81,7 +74,14 @@ fn work(settings: &Settings) -> Result<(), String> {
     let hello = HelloInfo { run, index: settings.index, pod_uid: settings.pod_uid.clone(), plan_hash };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| format!("cannot start: {error}"))?;
-    runtime.block_on(session(settings, share, endpoint, hello))
+    let run = (settings.run_namespace.as_str(), settings.run_name.as_str());
+    let seen = Seen::new(&share, run, settings.index, SystemTime::now());
+    runtime.block_on(async {
+        let telemetry = telemetry.serve(settings, &seen).await;
+        let done = session(settings, share, endpoint, hello, &seen).await;
+        telemetry.finish(&seen).await;
+        done
+    })
 }
 
 async fn session(
@@ -89,6 +89,7 @@ async fn session(
     share: plimsoll_plan::Share,
     endpoint: Endpoint,
     hello: HelloInfo,
+    seen: &Arc<Seen>,
 ) -> Result<(), String> {
     let listen = |kind| signal(kind).map_err(|error| format!("cannot listen to signals: {error}"));
     let mut signals = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
@@ -111,6 +112,7 @@ async fn session(
             return Ok(());
         }
     };
+    let mut door = Watched::new(door, Arc::clone(seen));
     match execute(share, materials, settings.threads.map(usize::from), &mut door).await {
         Ok(()) => tracing::info!("done; the outcome of the run is stored"),
         Err(ExecuteError::NotConfirmed(error)) => {

@@ -1,8 +1,10 @@
 //! Settings of the worker in a pod; the operator puts them into the Job's environment and mounts the files.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{Parser, ValueEnum};
+use clap::Parser;
+use plimsoll_telemetry::log::Format;
 
 /// Default place of the pod's termination message; also where a refusal of the settings themselves is left.
 pub(crate) const TERMINATION_LOG: &str = "/dev/termination-log";
@@ -10,7 +12,8 @@ pub(crate) const TERMINATION_LOG: &str = "/dev/termination-log";
 /// Executes one share of a load test and reports to the Plimsoll operator.
 ///
 /// Started by the operator in the pods of a run; settings come from the environment. Exits 0 whatever the verdict; 1 when it
-/// could not start, with the cause in the termination message.
+/// could not start, with the cause in the termination message. Sends OTLP if the environment says so
+/// (OTEL_EXPORTER_OTLP_ENDPOINT and its siblings).
 #[derive(Parser, Debug)]
 #[command(name = "plimsoll-worker", version)]
 pub(crate) struct Settings {
@@ -20,6 +23,9 @@ pub(crate) struct Settings {
     /// Name of the LoadTestRun.
     #[arg(long, env = "PLIMSOLL_RUN_NAME")]
     pub(crate) run_name: String,
+    /// Name of its LoadTest, for telemetry.
+    #[arg(long, env = "PLIMSOLL_TEST_NAME")]
+    pub(crate) test_name: Option<String>,
     /// Which share of the plan; set by Kubernetes in pods of an Indexed Job.
     #[arg(long, env = "JOB_COMPLETION_INDEX")]
     pub(crate) index: u32,
@@ -61,16 +67,13 @@ pub(crate) struct Settings {
     /// What to log: error, warn, info, debug, trace, or a list like `info,plimsoll_session=debug`.
     #[arg(long, env = "PLIMSOLL_LOG", default_value = "info", value_name = "FILTER")]
     pub(crate) log: String,
-    /// How to log, to standard error.
-    #[arg(long, env = "PLIMSOLL_LOG_FORMAT", default_value = "text", value_name = "FORMAT")]
-    pub(crate) log_format: LogFormat,
-}
-
-/// How log lines look.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum LogFormat {
-    /// One line for people.
-    Text,
-    /// One JSON object a line.
-    Json,
+    /// How to log, to standard error: text or json.
+    #[arg(long, env = "PLIMSOLL_LOG_FORMAT", default_value_t, value_name = "FORMAT")]
+    pub(crate) log_format: Format,
+    /// Where health and metrics are served [default: nowhere].
+    #[arg(long, env = "PLIMSOLL_LISTEN_HTTP", value_name = "ADDRESS:PORT")]
+    pub(crate) listen_http: Option<SocketAddr>,
+    /// Where what is logged can be changed, a loopback address [default: nowhere].
+    #[arg(long, env = "PLIMSOLL_LISTEN_ADMIN", value_name = "ADDRESS:PORT")]
+    pub(crate) listen_admin: Option<SocketAddr>,
 }

@@ -95,6 +95,7 @@ async fn exchange(collector: &Collector, settings: Settings) {
     });
     pipeline.finish(Vec::new(), PATIENCE).await;
     assert_eq!(pipeline.lost(), Default::default());
+    assert!(pipeline.is_complete());
 
     let sent = collector.points("plimsoll.requests.sent").unwrap();
     assert_eq!(sent.len(), 1);
@@ -200,7 +201,9 @@ async fn tls_client_certificates_and_headers() {
         let refused = Pipeline::new(settings(&endpoint, &variables[..4]), resource());
         refused.start().unwrap();
         refused.send(&[(refused.resource(), &families(1, &Histogram::new()))], SystemTime::now());
+        assert!(!refused.is_complete());
         refused.finish(Vec::new(), Duration::from_secs(1)).await;
+        assert!(!refused.is_complete());
         assert_eq!(collector.received("metrics").unwrap().len(), 1);
         collector.stop().unwrap();
         std::fs::remove_dir_all(folder).unwrap();
@@ -261,6 +264,8 @@ async fn the_end_is_not_delayed() {
         let before = Instant::now();
         pipeline.finish(Vec::new(), Duration::from_millis(300)).await;
         assert!(before.elapsed() < Duration::from_secs(2), "{:?}", before.elapsed());
+        assert!(!pipeline.is_complete());
+        assert_eq!(pipeline.lost().spans, 1, "what is under way at the end is lost, and counted");
     }
 }
 

@@ -4,3 +4,4 @@
 mod in_process;
 mod pods;
 mod rig;
+mod telemetry;

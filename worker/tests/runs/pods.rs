@@ -10,14 +10,16 @@ use tokio::process::{Child, Command};
 use crate::rig::{NAME, Operator, directory, key, plan, target};
 
 /// What the kubelet would mount and set.
-struct Pod {
+pub(crate) struct Pod {
     home: PathBuf,
     operator: String,
     index: u32,
+    /// What a test adds to the environment.
+    pub(crate) env: Vec<(&'static str, String)>,
 }
 
 impl Pod {
-    fn new(operator: &Operator, index: u32) -> Self {
+    pub(crate) fn new(operator: &Operator, index: u32) -> Self {
         let home = directory();
         let write = |name: &str, text: &str| std::fs::write(home.join(name), text).unwrap();
         write("plan.json", &operator.plan_text);
@@ -26,10 +28,10 @@ impl Pod {
         write("termination-log", "");
         std::fs::create_dir_all(home.join("secrets/shop")).unwrap();
         write("secrets/shop/token", "s3cret");
-        Self { home, operator: operator.address.to_string(), index }
+        Self { home, operator: operator.address.to_string(), index, env: Vec::new() }
     }
 
-    fn start(&self) -> Child {
+    pub(crate) fn start(&self) -> Child {
         let path = |name: &str| self.home.join(name);
         Command::new(env!("CARGO_BIN_EXE_plimsoll-worker"))
             .env_clear()
@@ -48,6 +50,7 @@ impl Pod {
             .env("PLIMSOLL_TERMINATION_LOG", path("termination-log"))
             .env("PLIMSOLL_LOG", "debug")
             .env("PLIMSOLL_LOG_FORMAT", "json")
+            .envs(self.env.iter().map(|(name, value)| (name, value)))
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .kill_on_drop(true)
@@ -60,11 +63,11 @@ impl Pod {
     }
 }
 
-async fn ended(child: Child) -> Output {
+pub(crate) async fn ended(child: Child) -> Output {
     tokio::time::timeout(Duration::from_secs(40), child.wait_with_output()).await.unwrap().unwrap()
 }
 
-fn log(output: &Output) -> String {
+pub(crate) fn log(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 

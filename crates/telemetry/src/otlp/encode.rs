@@ -147,8 +147,9 @@ mod tests {
     #[test]
     fn the_buckets_are_the_recorders_own() {
         let mut durations = Histogram::new();
-        [0, 1, 999, 1_000_000, 1_000_000, 2_500_000, 1_000_000_000, 7_000_000_000]
-            .map(|nanos| durations.record(nanos));
+        for nanos in [0, 1, 999, 1_000_000, 1_000_000, 2_500_000, 1_000_000_000, 7_000_000_000] {
+            durations.record(nanos);
+        }
         let point = Point {
             labels: vec![(inventory::REQUEST, "home".into()), (inventory::WINDOW, "".into())],
             value: Value::durations(durations.clone()),

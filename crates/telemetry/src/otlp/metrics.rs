@@ -3,6 +3,7 @@
 
 use std::future::Future;
 use std::io::Write as _;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -31,12 +32,15 @@ use super::settings::{Protocol, Target};
 pub(super) struct Newest {
     state: Mutex<(Option<ExportMetricsServiceRequest>, bool)>,
     changed: Notify,
+    /// What was put last was not accepted yet.
+    unsent: AtomicBool,
 }
 
 impl Newest {
     /// Takes the place of whatever waits.
     pub(super) fn put(&self, message: ExportMetricsServiceRequest) {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).0 = Some(message);
+        self.unsent.store(true, Ordering::Relaxed);
         self.changed.notify_one();
     }
 
@@ -44,6 +48,17 @@ impl Newest {
     pub(super) fn close(&self) {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).1 = true;
         self.changed.notify_one();
+    }
+
+    /// Whether what was put last was not accepted.
+    pub(super) fn is_unsent(&self) -> bool {
+        self.unsent.load(Ordering::Relaxed)
+    }
+
+    fn accepted(&self) {
+        if !self.is_waiting() {
+            self.unsent.store(false, Ordering::Relaxed);
+        }
     }
 
     fn is_waiting(&self) -> bool {
@@ -121,7 +136,10 @@ impl Sender {
         let mut backoff = Backoff::new();
         loop {
             let failure = match self.attempt(message.clone()).await {
-                Ok(response) => return told(response.partial_success, outage, to),
+                Ok(response) => {
+                    newest.accepted();
+                    return told(response.partial_success, outage, to);
+                }
                 Err(failure) => failure,
             };
             let Some(pause) = backoff.pause(failure.again) else {

@@ -237,8 +237,18 @@ impl Pipeline {
         if let Some(target) = &settings.metrics {
             metrics.1.end(&target.shown());
         }
+        // Ended, so that nothing of it is counted twice.
+        tasks.shutdown().await;
+        spans.iter().for_each(|(records, _)| records.give_up());
+        logs.iter().for_each(|(records, _)| records.give_up());
         spans.iter().for_each(|(records, _)| records.outage.end(&records.to));
         logs.iter().for_each(|(records, _)| records.outage.end(&records.to));
+    }
+
+    /// Whether the receiver has the metrics that were said last.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        !self.inner.metrics.0.is_unsent()
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use opentelemetry::{Context, InstrumentationScope};
@@ -31,21 +32,39 @@ pub(super) struct Records<T> {
     pub(super) queue: Queue<T>,
     pub(super) outage: Outage,
     pub(super) to: String,
+    /// Taken in, and neither accepted nor lost.
+    under_way: AtomicUsize,
 }
 
 impl<T> Records<T> {
     pub(super) fn new(what: &'static str, target: &Target) -> Arc<Self> {
-        Arc::new(Self { queue: Queue::new(), outage: Outage::of(what), to: target.shown() })
+        Arc::new(Self {
+            queue: Queue::new(),
+            outage: Outage::of(what),
+            to: target.shown(),
+            under_way: AtomicUsize::new(0),
+        })
     }
 
     /// Never waits.
     pub(super) fn put(&self, record: T) {
-        if !self.queue.put(record) {
+        if self.queue.put(record) {
+            self.under_way.fetch_add(1, Ordering::Relaxed);
+        } else {
             self.outage.lose(1, &self.to, "the queue is full");
         }
     }
 
+    /// What is still here is lost: nobody sends it any more.
+    pub(super) fn give_up(&self) {
+        let left = self.under_way.swap(0, Ordering::Relaxed);
+        if left > 0 {
+            self.outage.lose(left, &self.to, "the end came first");
+        }
+    }
+
     fn ended(&self, count: usize, result: OTelSdkResult) {
+        self.under_way.fetch_sub(count, Ordering::Relaxed);
         match result {
             Ok(()) => self.outage.accepted(&self.to),
             Err(error) => self.outage.lose(count, &self.to, &error.to_string()),
