@@ -14,6 +14,7 @@ mod load_test;
 mod objects;
 mod reconcile;
 mod schedule;
+mod shown;
 mod uninstall;
 mod waiting;
 mod watch;
@@ -21,7 +22,7 @@ mod web;
 
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime};
 
 use kube::Client;
 use kube::api::Api;
@@ -83,7 +84,8 @@ pub async fn run(
     let names = [config.server_name()];
     tokio::pin!(shutdown);
     let mut tasks: JoinSet<(&'static str, String)> = JoinSet::new();
-    let (hub, metrics) = (Hub::new(), Arc::new(Metrics::default()));
+    let hub = Hub::new();
+    let metrics = Arc::new(Metrics::new(hub.clone()));
     // Before anything that may wait for the API server: one that only waits is alive, and must not be restarted for it.
     let http = listen(config.listen_http, "--listen-http").await?;
     let served = web::serve(http, Arc::clone(&metrics));
@@ -246,10 +248,13 @@ async fn reconcile_all(context: &Arc<Context>) {
     let reconciling = schedule::run(&context.stores, hub, |key| {
         let context = Arc::clone(context);
         async move {
-            match key {
+            let begun = Instant::now();
+            let again = match key {
                 Key::Test(key) => load_test::reconcile(&context, &key).await,
                 Key::Run(key) => reconcile::reconcile(&context, &key).await,
-            }
+            };
+            context.metrics.took(begun.elapsed());
+            again
         }
     });
     tokio::join!(tidying, reconciling);
@@ -261,7 +266,9 @@ async fn tidy(context: &Context) {
         let Stores { tests, runs, .. } = &context.stores;
         let (tests, runs) = (tests.state(), runs.state());
         let uids = tests.iter().filter_map(|test| test.metadata.uid.clone());
-        context.forget_all_but(&uids.chain(runs.iter().filter_map(|run| run.metadata.uid.clone())).collect());
+        let live = uids.chain(runs.iter().filter_map(|run| run.metadata.uid.clone())).collect();
+        context.forget_all_but(&live);
+        context.metrics.runs.tidy(SystemTime::now(), &live);
         context.metrics.set_phases(reconcile::count_phases(&runs));
         tokio::time::sleep(Duration::from_secs(10)).await;
     }

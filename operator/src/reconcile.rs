@@ -10,6 +10,7 @@ mod fixtures;
 mod observe;
 mod queue;
 mod running;
+mod show;
 mod starting;
 mod status;
 mod step;
@@ -81,13 +82,17 @@ pub(crate) async fn reconcile(context: &Context, key: &RunKey) -> Result<Option<
 }
 
 async fn step(context: &Context, key: &RunKey) -> Result<Option<Duration>, ReconcileError> {
-    let Some(observed) = observe(context, key).await? else {
+    let Some(mut observed) = observe(context, key).await? else {
         context.hub.close(key);
         return Ok(None);
     };
+    if show::lacks_result(&observed, context.metrics.runs.get(&observed.uid).as_ref()) {
+        observed.look(context).await?;
+    }
     let policy = Policy { limits: &context.limits, halt: context.halt, settings: &context.settings };
     let decision = decide(&observed, &policy);
     let again = decision.again;
+    show(context, &observed, decision.say.as_ref());
     match carry_out(context, &observed, decision).await {
         Err(ReconcileError::Apply(ApplyError::Refused(reason, message))) => {
             tracing::warn!(run = %key, ?reason, message, "the API server refused");
@@ -99,6 +104,14 @@ async fn step(context: &Context, key: &RunKey) -> Result<Option<Duration>, Recon
     }
     forget(context, &observed);
     Ok(again)
+}
+
+/// Shows the run as it is now to whoever scrapes.
+fn show(context: &Context, observed: &Observed, say: Option<&Say>) {
+    let runs = &context.metrics.runs;
+    if let Some(run) = show::shown(observed, say, runs.get(&observed.uid)) {
+        runs.show(&observed.uid, run);
+    }
 }
 
 async fn carry_out(context: &Context, observed: &Observed, decision: Decision) -> Result<(), ReconcileError> {

@@ -157,6 +157,13 @@ impl Hub {
         })
     }
 
+    /// Workers of all runs that are connected now.
+    #[must_use]
+    pub fn connected(&self) -> usize {
+        let held = |run: &Run| run.slots.iter().filter(|slot| slot.holder.is_some()).count();
+        self.lock().values().map(held).sum()
+    }
+
     /// Starts the run at an instant of this process' wall clock; it must be stored before. The first instant stays.
     pub fn start(&self, key: &RunKey, at: SystemTime) {
         let change = |run: &mut Run| {

@@ -184,6 +184,15 @@ fn is_its_test(run: &LoadTestRun, test: &LoadTest) -> bool {
 }
 
 impl Observed {
+    /// Reads plan and result, of a run that is over and was never looked at by this process.
+    pub(crate) async fn look(&mut self, context: &Context) -> Result<(), ObserveError> {
+        look(context, &self.key, &self.uid).await?;
+        self.memory = context.run_memory(&self.uid);
+        self.frozen.clone_from(&self.memory.frozen);
+        self.result.clone_from(&self.memory.result);
+        Ok(())
+    }
+
     /// The verdict is there.
     pub(crate) fn is_finished(&self) -> bool {
         self.run.status.as_ref().is_some_and(|status| status.verdict.is_some())

@@ -120,7 +120,7 @@ fn measured<'a>(
 }
 
 /// Workers that are there: ready before the start, then all that make load or are done.
-fn counts(progress: &Progress, phase: Phase) -> WorkerCounts {
+pub(super) fn counts(progress: &Progress, phase: Phase) -> WorkerCounts {
     let workers = progress.gather.workers();
     let ready = |state: &WorkerState| match state {
         WorkerState::Ready => true,
