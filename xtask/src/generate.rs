@@ -1,5 +1,6 @@
-//! Files that are made from others and committed: the CRDs from the types of `crates/api`, and the chart's copies. The
-//! test `crds` of that crate writes the former; `tests/tidy.rs` holds the latter against their originals.
+//! Files that are made from others and committed: the CRDs from the types of `crates/api`, the dashboards from their descriptions
+//! (`dashboards/mod.rs`), and the chart's copies. The test `crds` of that crate writes the first; `tests/tidy.rs` holds the copies and
+//! `tests/dashboards.rs` the dashboards against their originals.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -8,11 +9,15 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 
 use crate::report::step;
-use crate::{checks, paths, process};
+use crate::{checks, dashboards, paths, process};
 
 /// Folders of which the chart has a copy, since Helm packs nothing from outside of the chart: original and copy.
 /// Every folder that the chart is to carry along gets a line here.
-pub const COPIES: &[(&str, &str)] = &[("crds", "charts/plimsoll/crds")];
+pub const COPIES: &[(&str, &str)] = &[
+    ("crds", "charts/plimsoll/crds"),
+    ("dashboards", "charts/plimsoll/dashboards"),
+    ("dashboards/rules", "charts/plimsoll/rules"),
+];
 
 /// Makes everything anew.
 ///
@@ -20,6 +25,7 @@ pub const COPIES: &[(&str, &str)] = &[("crds", "charts/plimsoll/crds")];
 /// If the types do not compile or a file cannot be written.
 pub fn all() -> Result<()> {
     step("crds/ from the types of crates/api", || process::run(crds().env("UPDATE", "1")))?;
+    step("dashboards/ from their descriptions", dashboards::write)?;
     step("docs/metrics.md from the inventory of crates/telemetry", || {
         process::run(metrics_page().env("UPDATE", "1"))
     })?;
@@ -36,7 +42,8 @@ pub fn all() -> Result<()> {
 pub fn check() -> Result<()> {
     step("crds/ against the types of crates/api", || process::run(&mut crds()))?;
     step("docs/metrics.md against the inventory of crates/telemetry", || process::run(&mut metrics_page()))?;
-    let drift = drift()?;
+    let mut drift = drift()?;
+    drift.extend(dashboards::drift()?);
     if drift.is_empty() {
         return Ok(());
     }
@@ -89,11 +96,12 @@ fn copy_folder(original: &str, copy: &str) -> Result<()> {
     Ok(())
 }
 
-/// The names of the files in a folder; none if there is no folder.
+/// The names of the files in a folder, without those of folders in it; none if there is no folder.
 fn names(folder: &Path) -> Result<BTreeSet<OsString>> {
     if !folder.exists() {
         return Ok(BTreeSet::new());
     }
     let entries = std::fs::read_dir(folder).with_context(|| format!("read {}", folder.display()))?;
-    entries.map(|entry| Ok(entry?.file_name())).collect()
+    let files = entries.filter(|entry| entry.as_ref().map_or(true, |entry| !entry.path().is_dir()));
+    files.map(|entry| Ok(entry?.file_name())).collect()
 }

@@ -10,6 +10,7 @@ pub mod checks;
 pub mod cluster;
 pub mod collector;
 pub mod control_plane;
+pub mod dashboards;
 pub mod demo;
 pub mod generate;
 pub mod image;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
@@ -10,6 +10,7 @@ use clap::{Args, Parser, Subcommand};
 use xtask::bench::engine::{self, Row};
 use xtask::binaries::Profile;
 use xtask::cluster::Cluster;
+use xtask::dashboards::{ask, picture, queries};
 use xtask::{bench, demo, generate, image, suite, tools};
 
 /// Builds, checks and tests Plimsoll beyond what Cargo does by itself.
@@ -44,6 +45,10 @@ enum Task {
     Demo(DemoArgs),
     /// Write the committed files that are made from others: CRDs, and the chart's copies
     Generate(GenerateArgs),
+    /// Draw the dashboards from what a Prometheus answers, without Grafana
+    ///
+    /// Needs chromium-headless-shell and busybox (`cargo xtask tools`). Prints the pictures.
+    Dashboards(DashboardsArgs),
     /// Measure, beside the goals
     #[command(subcommand)]
     Bench(BenchTask),
@@ -141,6 +146,25 @@ struct GenerateArgs {
 }
 
 #[derive(Args)]
+struct DashboardsArgs {
+    /// Address of the Prometheus
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:9090")]
+    prometheus: String,
+    /// Where the time that is shown ends, seconds since 1970 [default: now]
+    #[arg(long)]
+    to: Option<f64>,
+    /// How much time is shown, seconds
+    #[arg(long, default_value_t = 900.0)]
+    seconds: f64,
+    /// Values of variables, such as run=web-1; those that are not given match everything
+    #[arg(long = "var", value_name = "NAME=VALUE", value_parser = pair)]
+    variables: Vec<(String, String)>,
+    /// Folder for the pictures
+    #[arg(long, default_value = "target/dashboards")]
+    folder: PathBuf,
+}
+
+#[derive(Args)]
 struct TestArgs {
     /// Only formatting, lints, unit tests and suites that make no traffic: under a minute once built
     #[arg(long)]
@@ -170,6 +194,7 @@ fn run(task: Task) -> Result<()> {
         Task::Cluster(ClusterTask::Status) => status(),
         Task::Image(ImageArgs { dev }) => image::all(profile(dev)),
         Task::Demo(DemoArgs { dev }) => demo::run(profile(dev)),
+        Task::Dashboards(args) => draw(args),
         Task::Bench(BenchTask::Cluster(BenchClusterArgs { workers, runs, seconds, long, dev })) => {
             bench::cluster::run(&bench::cluster::Options {
                 workers,
@@ -191,6 +216,26 @@ fn run(task: Task) -> Result<()> {
         Task::Generate(GenerateArgs { check: true }) => generate::check(),
         Task::Test(TestArgs { fast, keep, filter }) => suite::run(suite::Options { fast, keep, filter }),
     }
+}
+
+fn draw(args: DashboardsArgs) -> Result<()> {
+    let now = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64());
+    let to = args.to.unwrap_or_else(now);
+    let span = ask::Span { from: to - args.seconds, to, step: (args.seconds / 300.0).max(1.0) };
+    let mut values = queries::any_values();
+    values.insert("run".to_owned(), ".*".to_owned());
+    values.insert("__range".to_owned(), format!("{}s", args.seconds));
+    values.extend(args.variables);
+    let api = |path: &str| ask::remote(&args.prometheus, path);
+    let pictures = picture::draw_all(&api, &values, span, &args.folder)?;
+    pictures.iter().for_each(|picture| println!("{}", picture.display()));
+    Ok(())
+}
+
+/// `NAME=VALUE` on the command line.
+fn pair(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE")?;
+    Ok((name.to_owned(), value.to_owned()))
 }
 
 /// Seconds on the command line, from half a second to a minute.
