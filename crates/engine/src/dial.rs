@@ -14,6 +14,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use crate::clock::nanos;
+use crate::core::Core;
 use crate::fault::Fault;
 use crate::io::Io;
 use crate::resolve::{Addresses, Resolver};
@@ -85,6 +86,16 @@ impl DialError {
             rustix::io::Errno::MFILE | rustix::io::Errno::NFILE => Some(Exhausted::Descriptors),
             _ => None,
         }
+    }
+}
+
+/// Counts what the generator ran out of, and shows the first failures of a core.
+pub(crate) fn count_failure(core: &Core, error: &DialError) {
+    tracing::debug!(%error, "no connection");
+    match error.exhausted() {
+        Some(Exhausted::Ports) => core.recorder().health().no_ports += 1,
+        Some(Exhausted::Descriptors) => core.recorder().health().no_descriptors += 1,
+        None => {}
     }
 }
 

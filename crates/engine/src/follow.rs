@@ -7,14 +7,14 @@ use plimsoll_measure::{End, ErrorClass, RequestId};
 use plimsoll_scenario::{CompiledHttp, Needs, Rng};
 use rustls_pki_types::ServerName;
 
-use crate::dial::Destination;
+use crate::dial::{Destination, count_failure};
 use crate::fault::Fault;
 use crate::flight::{Ended, Flight};
 use crate::h1::{self, Broken, Expecting, Head};
 use crate::h2;
 use crate::keep::Keep;
 use crate::lane::{Lane, env_at};
-use crate::pool::{count_failure, speak_h2};
+use crate::pool::speak_h2;
 use crate::redirect::Place;
 use crate::request::{
     Exchange, Message, Render, conclude, failed, refuse, show, show_parts, timed_out, to_target,

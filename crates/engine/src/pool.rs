@@ -12,7 +12,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use crate::active::One;
 use crate::core::Core;
-use crate::dial::{DialError, Exhausted};
+use crate::dial::{DialError, count_failure};
 use crate::flight::Flight;
 use crate::h1;
 use crate::h2::H2;
@@ -360,16 +360,6 @@ pub(crate) async fn speak_h2(core: &Core, io: Io) -> Result<H2, DialError> {
         host: core.destination.host.clone(),
         cause: error.to_string(),
     })
-}
-
-/// Counts what the generator ran out of, and shows the first failures of a core.
-pub(crate) fn count_failure(core: &Core, error: &DialError) {
-    tracing::debug!(%error, "no connection");
-    match error.exhausted() {
-        Some(Exhausted::Ports) => core.recorder().health().no_ports += 1,
-        Some(Exhausted::Descriptors) => core.recorder().health().no_descriptors += 1,
-        None => {}
-    }
 }
 
 /// Counts a waiting user for as long as it lives.
