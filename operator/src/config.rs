@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use plimsoll_manifests::{OPERATOR_PORT, Settings};
+use plimsoll_telemetry::query::{ServerError, Servers};
 
 use crate::lead::Timing;
 use crate::limits::Limits;
@@ -87,6 +88,21 @@ pub struct Config {
     /// Hosts that may be loaded although they are not inside the cluster: names, *.example.com, addresses.
     #[arg(long, env = "PLIMSOLL_ALLOWED_HOSTS", value_delimiter = ',')]
     pub allowed_hosts: Vec<String>,
+    /// A Prometheus server that SLOs may ask, as NAME=URL; may be given several times. Tests refer to it by its name.
+    #[arg(long, env = "PLIMSOLL_PROMETHEUS", value_name = "NAME=URL", value_delimiter = ',')]
+    pub prometheus: Vec<String>,
+    /// Name of the server that is asked for tests that name none. Default: the first one.
+    #[arg(long, env = "PLIMSOLL_PROMETHEUS_DEFAULT", value_name = "NAME")]
+    pub prometheus_default: Option<String>,
+    /// Folder with a folder of each server's name that may hold the files token, or username and password, and ca.crt. They are read for
+    /// every question, so that they may change.
+    #[arg(long, env = "PLIMSOLL_PROMETHEUS_CREDENTIALS", value_name = "FOLDER")]
+    pub prometheus_credentials: Option<std::path::PathBuf>,
+    /// Let tests ask a server of their own by its URL, without credentials; never a link-local address, a metadata service or this host.
+    #[arg(long, env = "PLIMSOLL_ALLOW_PROMETHEUS_URLS", value_parser = clap::builder::BoolishValueParser::new(),
+          num_args = 0..=1, default_value = "false", default_missing_value = "true")]
+    pub allow_prometheus_urls: bool,
+
     /// Stop every run and start none until this is false again.
     #[arg(long, env = "PLIMSOLL_HALT", value_parser = clap::builder::BoolishValueParser::new(),
           num_args = 0..=1, default_value = "false", default_missing_value = "true")]
@@ -122,7 +138,14 @@ impl Config {
             runs_per_namespace: self.max_runs_per_namespace,
             public_targets: self.allow_public_targets,
             allowed_hosts: self.allowed_hosts.clone(),
+            prometheus_urls: self.allow_prometheus_urls,
         }
+    }
+
+    /// The servers that SLOs may ask.
+    pub(crate) fn servers(&self) -> Result<Servers, ServerError> {
+        let entries = self.prometheus.iter().map(String::as_str);
+        Servers::read(entries, self.prometheus_credentials.as_deref(), self.prometheus_default.as_deref())
     }
 
     /// The timing of the election. Short leases, in tests, are also tried for more often.

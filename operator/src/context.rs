@@ -12,11 +12,13 @@ use plimsoll_api::v1alpha1::{LoadTestRunStatus, LoadTestStatus};
 use plimsoll_manifests::{Frozen, Settings};
 use plimsoll_session::Hub;
 use plimsoll_slo::Reason;
+use plimsoll_telemetry::query::Servers;
 use tokio::sync::watch;
 
 use crate::events::Teller;
 use crate::lead::Standing;
 use crate::limits::Limits;
+use crate::queries::Queries;
 use crate::waiting::Trouble;
 use crate::watch::Stores;
 use crate::web::Metrics;
@@ -37,6 +39,8 @@ pub(crate) struct Context {
     pub(crate) halt: bool,
     /// How long Jobs are kept after the outcome is stored, seconds.
     pub(crate) keep_jobs: u64,
+    /// What runs ask Prometheus.
+    pub(crate) queries: Queries,
     /// Whether this process may write.
     pub(crate) standing: watch::Receiver<Standing>,
     /// What the operator counts of itself.
@@ -116,6 +120,8 @@ pub(crate) struct Parts {
     pub(crate) hub: Hub,
     /// What all runs have in common.
     pub(crate) settings: Settings,
+    /// Whom runs may ask for metrics.
+    pub(crate) servers: Servers,
     /// Whether this process may write.
     pub(crate) standing: watch::Receiver<Standing>,
     /// What the operator counts of itself.
@@ -135,6 +141,7 @@ impl Context {
             limits: config.limits(),
             halt: config.halt,
             keep_jobs: config.keep_jobs.as_secs(),
+            queries: Queries::new(parts.servers),
             standing: parts.standing,
             metrics: parts.metrics,
             runs: Mutex::default(),
@@ -179,6 +186,7 @@ impl Context {
     pub(crate) fn forget_all_but(&self, live: &BTreeSet<String>) {
         lock(&self.runs).retain(|uid, _| live.contains(uid));
         lock(&self.tests).retain(|uid, _| live.contains(uid));
+        self.queries.forget_all_but(live);
     }
 }
 

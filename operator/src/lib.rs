@@ -12,6 +12,7 @@ mod lead;
 mod limits;
 mod load_test;
 mod objects;
+mod queries;
 mod reconcile;
 mod schedule;
 mod shown;
@@ -67,6 +68,9 @@ pub enum OperatorError {
         /// Why.
         error: std::io::Error,
     },
+    /// A Prometheus server cannot be meant.
+    #[error("prometheus servers: {0}")]
+    Prometheus(#[from] plimsoll_telemetry::query::ServerError),
     /// A service of the operator ended.
     #[error("{0} ended: {1}")]
     Ended(&'static str, String),
@@ -82,6 +86,7 @@ pub async fn run(
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), OperatorError> {
     let names = [config.server_name()];
+    let servers = config.servers()?;
     tokio::pin!(shutdown);
     let mut tasks: JoinSet<(&'static str, String)> = JoinSet::new();
     let hub = Hub::new();
@@ -128,6 +133,7 @@ pub async fn run(
         stores: stores.clone(),
         hub: hub.clone(),
         settings: settings.clone(),
+        servers: servers.clone(),
         standing: stands.clone(),
         metrics: Arc::clone(&metrics),
     };

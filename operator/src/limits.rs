@@ -7,6 +7,7 @@ use std::time::Duration;
 use plimsoll_measure::RATE_SECONDS;
 use plimsoll_plan::Plan;
 use plimsoll_slo::text;
+use plimsoll_telemetry::query::is_metadata_address;
 
 /// How much a run may be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +26,8 @@ pub(crate) struct Limits {
     pub(crate) public_targets: bool,
     /// Hosts that may be loaded although they are public: names, `*.example.com`, addresses.
     pub(crate) allowed_hosts: Vec<String>,
+    /// Whether tests may ask a Prometheus by a URL of their own.
+    pub(crate) prometheus_urls: bool,
 }
 
 impl Default for Limits {
@@ -37,6 +40,7 @@ impl Default for Limits {
             runs_per_namespace: 4,
             public_targets: false,
             allowed_hosts: Vec::new(),
+            prometheus_urls: false,
         }
     }
 }
@@ -177,19 +181,6 @@ fn is_metadata(host: &str) -> bool {
     let (first, rest) = host.split_once('.').unwrap_or((&host, ""));
     // One label too: the resolver of a cloud's node appends the rest.
     matches!(first, "metadata" | "instance-data") && (rest.is_empty() || host.ends_with(".internal"))
-}
-
-fn is_metadata_address(address: IpAddr) -> bool {
-    // Metadata services that are not link-local: of one cloud in 100.64.0.0/10, of two among the unique local addresses.
-    const OTHERS: [&str; 3] = ["100.100.100.200", "fd00:ec2::254", "fd20:ce::254"];
-    let is_link_local = match address {
-        IpAddr::V4(v4) => v4.is_link_local(),
-        IpAddr::V6(v6) => match v6.to_ipv4_mapped() {
-            Some(v4) => return is_metadata_address(IpAddr::V4(v4)),
-            None => v6.is_unicast_link_local(),
-        },
-    };
-    is_link_local || OTHERS.iter().any(|other| other.parse() == Ok(address))
 }
 
 fn is_listed(host: &str, allowed: &[String]) -> bool {

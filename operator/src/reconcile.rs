@@ -89,7 +89,12 @@ async fn step(context: &Context, key: &RunKey) -> Result<Option<Duration>, Recon
     if show::lacks_result(&observed, context.metrics.runs.get(&observed.uid).as_ref()) {
         observed.look(context).await?;
     }
-    let policy = Policy { limits: &context.limits, halt: context.halt, settings: &context.settings };
+    let policy = Policy {
+        limits: &context.limits,
+        servers: context.queries.servers(),
+        halt: context.halt,
+        settings: &context.settings,
+    };
     let decision = decide(&observed, &policy);
     let again = decision.again;
     show(context, &observed, decision.say.as_ref());

@@ -16,7 +16,7 @@ use super::observe::Observed;
 use super::queue::Turn;
 use super::step::Step;
 use crate::events::News;
-use crate::limits;
+use crate::{limits, queries};
 
 /// How long a run waits for a LoadTest that is applied together with it.
 const TEST_PATIENCE: Duration = Duration::from_secs(10);
@@ -84,6 +84,7 @@ fn resolve(observed: &Observed, policy: &Policy<'_>) -> Result<Resolved, (Reason
         })?;
     limits::check(&resolved.plan, policy.limits, |_| observed.target_inside)
         .map_err(|denial| (Reason::PolicyDenied, denial.to_string()))?;
+    queries::check(&resolved.spec, policy.servers, policy.limits.prometheus_urls)?;
     Ok(resolved)
 }
 

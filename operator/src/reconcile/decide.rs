@@ -12,6 +12,7 @@ use plimsoll_api::v1alpha1::{LoadTestSpec, OnEdit, Phase, RunPolicy};
 use plimsoll_manifests::{Frozen, Settings};
 use plimsoll_session::{Gather, Link, Progress};
 use plimsoll_slo::{Facts, Judgement, Reason};
+use plimsoll_telemetry::query::Servers;
 
 use super::apply::FINALIZER;
 use super::observe::Observed;
@@ -25,6 +26,8 @@ use crate::limits::Limits;
 pub(crate) struct Policy<'a> {
     /// How much a run may be.
     pub(crate) limits: &'a Limits,
+    /// Whom it may ask for metrics.
+    pub(crate) servers: &'a Servers,
     /// Nothing may run.
     pub(crate) halt: bool,
     /// What all runs have in common.

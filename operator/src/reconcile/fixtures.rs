@@ -11,6 +11,7 @@ use plimsoll_measure::{Cell, Counts, Histogram, ObjectiveCount, RequestId, Secon
 use plimsoll_plan::RunId;
 use plimsoll_session::{Final, Gather, Link, Progress, Readiness, RunKey};
 use plimsoll_slo::{Reason, Verdict};
+use plimsoll_telemetry::query::Servers;
 use serde_json::{Value, json};
 
 use super::decide::{Decision, Policy, Say, decide};
@@ -65,6 +66,7 @@ pub(super) fn observed() -> Observed {
         pods: Vec::new(),
         troubles: Vec::new(),
         progress: None,
+        answers: None,
         turn: Turn::Now,
         references: References::default(),
         target_inside: false,
@@ -177,7 +179,8 @@ pub(super) fn judge(seen: &Observed) -> Decision {
 
 pub(super) fn judge_with(seen: &Observed, halt: bool) -> Decision {
     let (limits, settings) = (Limits::default(), Settings::default());
-    decide(seen, &Policy { limits: &limits, halt, settings: &settings })
+    let servers = Servers::default();
+    decide(seen, &Policy { limits: &limits, servers: &servers, halt, settings: &settings })
 }
 
 /// The names of steps.

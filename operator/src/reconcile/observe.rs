@@ -14,8 +14,11 @@ use plimsoll_api::v1alpha1::{ClusterLoadProfile, LoadProfile, LoadTest, LoadTest
 use plimsoll_manifests::{BuildError, Frozen, plan_name, read_result, result_name};
 use plimsoll_session::{Progress, RunKey};
 use plimsoll_slo::Reason;
+use plimsoll_telemetry::query::Answers;
 
+use super::decide::start_of;
 use super::queue::{self, Turn};
+use super::running;
 use crate::context::{Context, RunMemory};
 use crate::limits;
 use crate::waiting::{JobView, PodView, Trouble, TroubleKind, event_trouble, job_view, pod_view};
@@ -74,6 +77,8 @@ pub(crate) struct Observed {
     pub(crate) troubles: Vec<Trouble>,
     /// What its workers say.
     pub(crate) progress: Option<Progress>,
+    /// What Prometheus says; only of a run that has begun and asks it.
+    pub(crate) answers: Option<Answers>,
     /// Whether it may begin; only for a run that is not accepted yet.
     pub(crate) turn: Turn,
     /// What its spec refers to; only for a run whose turn it is.
@@ -137,6 +142,7 @@ pub(crate) async fn observe(context: &Context, key: &RunKey) -> Result<Option<Ob
         pods,
         troubles: memory.troubles.clone(),
         progress: context.hub.observe(key),
+        answers: None,
         turn: Turn::Now,
         references: References::default(),
         target_inside: false,
@@ -150,6 +156,7 @@ pub(crate) async fn observe(context: &Context, key: &RunKey) -> Result<Option<Ob
     if observed.accepts() && observed.turn == Turn::Now {
         read_references(context, &mut observed).await?;
     }
+    read_answers(context, &mut observed);
     if observed.waits_for_pods() {
         read_events(context, &mut observed).await;
     }
@@ -158,6 +165,16 @@ pub(crate) async fn observe(context: &Context, key: &RunKey) -> Result<Option<Ob
         observed.troubles.push(Trouble { kind: TroubleKind::Refused, text });
     }
     Ok(Some(observed))
+}
+
+/// What Prometheus has said by now; nothing is waited for. When all is measured the last questions are asked.
+fn read_answers(context: &Context, observed: &mut Observed) {
+    if observed.is_finished() || observed.result.is_some() {
+        return context.queries.forget(&observed.uid);
+    }
+    let (Some(frozen), Some(started)) = (&observed.frozen, start_of(observed)) else { return };
+    let measured = observed.progress.as_ref().and_then(|progress| running::measured(frozen, progress));
+    observed.answers = context.queries.look(&observed.uid, frozen, started, measured);
 }
 
 /// Whether a run may begin. One that may is remembered, so that of two that ask at once only one is told so.

@@ -21,6 +21,8 @@ use crate::waiting::TroubleKind;
 /// How long last results may take after the last moment at which work may be in flight, and how long workers may take to find back to a
 /// new process.
 const COLLECT: Duration = Duration::from_secs(30);
+/// How often the last answers of Prometheus are looked for.
+const ANSWERS: Duration = Duration::from_millis(250);
 /// Slack between the API server's clock, which dates pods, and ours, which dates the start.
 const CLOCK_SLACK: Duration = Duration::from_secs(5);
 
@@ -48,7 +50,8 @@ pub(super) fn decide(
     let mut stop = ordered(&progress);
     let all_done = progress.gather.all_done();
     // What is over cannot be stopped any more.
-    let wanted = (!all_done).then(|| stop_wanted(observed, policy).or_else(|| missed(frozen, &progress)));
+    let wanted =
+        (!all_done).then(|| stop_wanted(observed, policy).or_else(|| missed(observed, frozen, &progress)));
     if let Some((reason, message, at_once)) = wanted.flatten() {
         let harsher = at_once && progress.stop.as_ref().is_some_and(|stop| !stop.at_once);
         if stop.is_none() || harsher {
@@ -58,7 +61,8 @@ pub(super) fn decide(
         stop = stop.or(Some((reason, message)));
     }
     let news: Vec<Step> = news.into_iter().filter_map(|news| tell(observed, news)).collect();
-    if all_done {
+    let asks = observed.answers.as_ref().is_some_and(|answers| !answers.is_final);
+    if all_done && !asks {
         let stop = stop.filter(|_| was_cut(&progress));
         let decision = over(observed, frozen, progress, stop);
         return Decision {
@@ -68,15 +72,17 @@ pub(super) fn decide(
         };
     }
     let end = at + Duration::from_nanos(frozen.plan.duration);
-    let loading = stop.is_none() && observed.now.wall < end;
+    let loading = stop.is_none() && observed.now.wall < end && !all_done;
     let phase = if loading { Phase::Running } else { Phase::Collecting };
     let waiting =
         stop.map(|(reason, message)| (reasons::COLLECTING, format!("stopping ({reason:?}): {message}")));
+    let asking = || (reasons::COLLECTING, "the load is over, Prometheus is asked for the last time".to_owned());
+    let waiting = if all_done { Some(asking()) } else { waiting };
     Decision {
         before,
         say: Some(Say::Now { phase, waiting, start: None, progress: Box::new(progress) }),
         after: news,
-        again: Some(Duration::from_secs(1)),
+        again: Some(if all_done { ANSWERS } else { Duration::from_secs(1) }),
     }
 }
 
@@ -152,14 +158,14 @@ fn read_stop(text: &str) -> Option<(Reason, String)> {
 
 /// An SLO that is missed on the counts so far and stops the run. Only while every worker's counts are there, and over the time that the
 /// slowest worker's counts cover by its own clock: ours says nothing of what is still on its way.
-fn missed(frozen: &Frozen, progress: &Progress) -> Option<(Reason, String, bool)> {
+fn missed(observed: &Observed, frozen: &Frozen, progress: &Progress) -> Option<(Reason, String, bool)> {
     let counted = |worker: &WorkerView| worker.last_seq > 0 || worker.state == WorkerState::Lost;
     if progress.stop.is_some() || !progress.gather.workers().iter().all(counted) {
         return None;
     }
     let running = progress.gather.workers().iter().filter(|worker| worker.state == WorkerState::Running);
     let covered = running.map(|worker| worker.covered).min()?.min(frozen.plan.duration);
-    let facts = facts(frozen, progress, None);
+    let facts = answered(facts(frozen, progress, None), observed);
     let layout = &frozen.plan.layout;
     let (_, message) =
         live(&frozen.slos, &frozen.validity, layout, progress.gather.merged(), &facts, covered)?;
@@ -174,6 +180,7 @@ fn over(
     stop: Option<(Reason, String)>,
 ) -> Decision {
     let facts = facts(frozen, &progress, stop.as_ref().map(|(reason, _)| *reason));
+    let facts = answered(facts, observed);
     let mut judgement =
         judge(&frozen.slos, &frozen.validity, &frozen.plan.layout, progress.gather.merged(), &facts);
     if let Some((reason, message)) =
@@ -200,6 +207,18 @@ fn facts(frozen: &Frozen, progress: &Progress, stopped: Option<Reason>) -> Facts
     }
 }
 
+/// How many nanoseconds of the run were measured, once everything is.
+pub(super) fn measured(frozen: &Frozen, progress: &Progress) -> Option<u64> {
+    let stop = ordered(progress).filter(|_| was_cut(progress)).map(|(reason, _)| reason);
+    progress.gather.all_done().then(|| facts(frozen, progress, stop).measured)
+}
+
+/// The facts with what Prometheus said.
+fn answered(facts: Facts, observed: &Observed) -> Facts {
+    let Some(answers) = observed.answers.clone() else { return facts };
+    Facts { queries: answers.queries, asked: answers.asked, ..facts }
+}
+
 /// Lost, or ended early without an order: a signal to its pod, or a fault of its own. Its share of the load is missing either way.
 fn is_lost(worker: &WorkerView) -> bool {
     let early = worker.last.as_ref().is_some_and(|last| {
@@ -212,7 +231,7 @@ fn is_lost(worker: &WorkerView) -> bool {
 pub(super) fn facts_now(observed: &Observed, frozen: &Frozen, progress: &Progress) -> Facts {
     let over = super::decide::start_of(observed).and_then(|at| observed.now.wall.duration_since(at).ok());
     let measured = nanos(over.unwrap_or_default()).min(frozen.plan.duration);
-    Facts { measured, ..facts(frozen, progress, None) }
+    answered(Facts { measured, ..facts(frozen, progress, None) }, observed)
 }
 
 fn nanos(time: Duration) -> u64 {

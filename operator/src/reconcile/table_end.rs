@@ -7,12 +7,14 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::SignedDuration;
 use plimsoll_api::v1alpha1::Phase;
 use plimsoll_session::{Final, Stop};
-use plimsoll_slo::{Reason, Verdict};
+use plimsoll_slo::{Query, Reason, Verdict};
+use plimsoll_telemetry::query::Answers;
 use serde_json::json;
 
 use super::decide::Say;
 use super::fixtures::{
-    accepted, assert_over, assert_phase, assert_steps, done, judge, judge_with, observed, started, status,
+    accepted, assert_over, assert_phase, assert_steps, done, frozen_of, judge, judge_with, observed, started,
+    status, test,
 };
 use super::observe::Observed;
 
@@ -25,6 +27,55 @@ fn the_end_is_judged_stored_told_and_only_then_released() {
     let decision = judge(&seen);
     assert_over(&decision, Verdict::Passed, Reason::SLOsMet, "1 of 1 SLO met");
     assert_steps(&decision, &["Open", "Start"], &["Ack", "RetireJob(false)", "Unguard", "Tell(Finished)"]);
+}
+
+#[test]
+fn the_last_answers_of_prometheus_are_awaited_in_its_own_time_and_no_longer() {
+    let answers = |value: f64, is_final| Answers {
+        queries: vec![("cpu".into(), Query::Value(value))],
+        asked: Vec::new(),
+        is_final,
+    };
+    let mut seen = asking(60);
+    seen.answers = Some(answers(0.5, false));
+    done(&mut seen, 0, Final::default());
+    done(&mut seen, 1, Final::default());
+    let decision = judge(&seen);
+    assert_phase(&decision, Phase::Collecting);
+    assert!(decision.again.unwrap() < Duration::from_secs(1));
+    assert!(
+        matches!(&decision.say, Some(Say::Now { waiting: Some((_, why)), .. }) if why.contains("Prometheus"))
+    );
+    seen.answers = Some(answers(0.5, true));
+    assert_over(&judge(&seen), Verdict::Passed, Reason::SLOsMet, "2 of 2 SLOs met");
+    seen.answers = Some(answers(0.9, true));
+    assert_over(&judge(&seen), Verdict::Failed, Reason::SLOMissed, "cpu: 0.9, allowed 0.8");
+    let late = Query::Missing("no answer within 10s of the end of the run".into());
+    seen.answers =
+        Some(Answers { queries: vec![("cpu".into(), late)], is_final: true, ..Answers::default() });
+    assert_over(&judge(&seen), Verdict::Inconclusive, Reason::NoData, "no answer within 10s");
+}
+
+#[test]
+fn an_answer_stops_a_run_and_none_does_not() {
+    let mut seen = asking(20);
+    let answered = |query| Some(Answers { queries: vec![("cpu".into(), query)], ..Answers::default() });
+    seen.answers = answered(Query::Value(0.9));
+    assert_steps(&judge(&seen), &["Open", "Start", "Stop(gracefully)"], &["Tell(Stopping)"]);
+    for query in [Query::Value(0.8), Query::Missing("it is down".into())] {
+        seen.answers = answered(query);
+        assert_steps(&judge(&seen), &["Open", "Start"], &[]);
+    }
+}
+
+/// A run with a Critical SLO on a query.
+fn asking(seconds: i64) -> Observed {
+    let mut test = test();
+    let cpu = json!({"name": "cpu", "severity": "Critical", "prometheus": {"query": "up", "atMost": 0.8}});
+    test.spec.slos.push(serde_json::from_value(cpu).unwrap());
+    let mut seen = started(seconds);
+    seen.frozen = Some(frozen_of(&test));
+    seen
 }
 
 #[test]

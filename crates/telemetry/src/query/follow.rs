@@ -19,6 +19,8 @@ pub const EVERY: Duration = Duration::from_secs(10);
 pub const DEADLINE: Duration = Duration::from_secs(10);
 /// The same for our own series (`source: Prometheus`), which have to be scraped once more.
 pub const OWN_DEADLINE: Duration = Duration::from_secs(45);
+/// How long it may take until our own series say what was counted last.
+const SETTLED: Duration = Duration::from_secs(2);
 /// Between two attempts at the end.
 const PAUSE: Duration = Duration::from_millis(500);
 /// Questions that are asked of a server at once.
@@ -87,15 +89,13 @@ impl Follower {
         Self { shared, over, finished, task }
     }
 
-    /// Asks once about a run that ended some time ago; our own series need not be scraped again.
+    /// Asks once about a run that ended some time ago ([`Job::past`]).
     ///
     /// Must be called within a runtime of tokio.
     #[must_use]
     pub fn ask_again(client: Arc<Client>, job: Job, measured: u64) -> Self {
-        let end = job.judged().1;
         let follower = Self::start(Ok(client), job);
-        let at = Instant::now();
-        follower.over.send_replace(Some(End { measured, at: end, instant: at }));
+        follower.end(measured);
         follower
     }
 
@@ -203,7 +203,7 @@ async fn insist(client: &Client, job: &Job, state: &Mutex<State>, (at, moment): 
             let why = "the run ended before its judged part began";
             return keep(state, at, job.unasked(&job.questions()[at], client.name(), why, moment));
         }
-        let found = job.ask(client, &job.questions()[at], moment, Some(end.at)).await;
+        let found = job.ask(client, &job.questions()[at], moment, Some(end.at + SETTLED)).await;
         let may_pass = found.may_pass;
         keep(state, at, found);
         if !may_pass {

@@ -23,11 +23,16 @@ pub(super) struct Own {
     pub(super) scraped: String,
 }
 
-/// The queries of an SLO. Series of single workers, and those of a former leader that is gone, are not counted twice.
-pub(super) fn own(slo: &Slo, layout: &Layout, identity: &Identity) -> Own {
+/// How far back the last sample of a run that ended may be: longer than its series are exported after the end.
+const BACK: &str = "20m";
+
+/// The queries of an SLO. Series of single workers, and those of a former leader that is gone, are not counted twice. Those of a run in
+/// the `past` are not there any more: their last samples are.
+pub(super) fn own(slo: &Slo, layout: &Layout, identity: &Identity, past: bool) -> Own {
+    let last = |selector: String| if past { format!("last_over_time({selector}[{BACK}])") } else { selector };
     if !matches!(slo.kind, Kind::Throughput { .. }) {
         let labels = [matcher(&SLO, "=", &slo.name)];
-        let of = |metric: &Metric| selector(metric, identity, &labels);
+        let of = |metric: &Metric| last(selector(metric, identity, &labels));
         let (events, good) = (of(&SLO_EVENTS), of(&SLO_GOOD));
         return Own {
             total: format!("max({events})"),
@@ -39,7 +44,7 @@ pub(super) fn own(slo: &Slo, layout: &Layout, identity: &Identity) -> Own {
     let mut labels = vec![windows(slo, layout)];
     let request = slo.request.and_then(|id| layout.requests.get(usize::from(id.0)));
     labels.extend(request.map(|name| matcher(&REQUEST, "=", name)));
-    let of = |metric: &Metric| selector(metric, identity, &labels);
+    let of = |metric: &Metric| last(selector(metric, identity, &labels));
     let sum = |metric: &Metric, by: &str| format!("sum(max by ({by}) ({}))", of(metric));
     let pair = format!("{}, {}", REQUEST.prometheus, WINDOW.prometheus);
     let complete = sum(&RESPONSES, &format!("{pair}, {}", crate::inventory::STATUS.prometheus));
@@ -113,6 +118,10 @@ mod tests {
         }
     }
 
+    fn errors() -> Kind {
+        Kind::ErrorRate { at_most: 0, classes: Vec::new(), within: None }
+    }
+
     fn layout() -> Layout {
         let window = |name: &str, judged| Window { name: name.into(), judged, spans: Vec::new() };
         Layout {
@@ -129,21 +138,23 @@ mod tests {
     #[test]
     fn counters_of_an_slo_are_asked_by_its_name() {
         let kind = Kind::Latency { stat: Stat::Percentile(9_500), at_most: 1, succeeded_only: false };
-        let asked = own(&slo(kind), &layout(), &identity());
+        let asked = own(&slo(kind), &layout(), &identity(), false);
         let labels = "{test_namespace=\"shop\",test=\"web\",run=\"web-1\",worker=\"\",slo=\"p95\"}";
         assert_eq!(asked.total, format!("max(plimsoll_slo_events_total{labels})"));
         assert_eq!(asked.part, format!("max(plimsoll_slo_good_total{labels})"));
         assert_eq!(asked.scraped, format!("max(timestamp(plimsoll_slo_events_total{labels}))"));
         assert!(!asked.part_is_bad);
+        let past = own(&slo(errors()), &layout(), &identity(), true);
+        assert_eq!(past.total, format!("max(last_over_time(plimsoll_slo_events_total{labels}[20m]))"));
     }
 
     #[test]
     fn a_throughput_is_asked_by_requests_in_the_judged_windows() {
         let kind = Kind::Throughput { at_least: Some(1), at_most: None };
-        let asked = own(&slo(kind.clone()), &layout(), &identity());
+        let asked = own(&slo(kind.clone()), &layout(), &identity(), false);
         assert!(asked.total.contains("window=~\"main|burst\"") && asked.part_is_bad, "{}", asked.total);
         let one = Slo { request: Some(RequestId(0)), window: Some(WindowId(2)), ..slo(kind) };
-        let asked = own(&one, &layout(), &identity());
+        let asked = own(&one, &layout(), &identity(), false);
         assert!(asked.part.contains(r#"window=~"burst",request="GET \"/a\"""#), "{}", asked.part);
     }
 

@@ -12,6 +12,9 @@ use super::client::{Client, Time};
 use super::own::{Own, own};
 use crate::Identity;
 
+/// How long the series of a run are exported after its end.
+const KEPT: Duration = Duration::from_secs(600);
+
 /// What is asked about a run.
 #[derive(Clone, Debug)]
 pub struct Job {
@@ -22,6 +25,8 @@ pub struct Job {
     judged: (u64, u64),
     questions: Vec<Question>,
     own: HashMap<String, Own>,
+    /// When our own series are asked for, of a run that ended some time ago.
+    past: Option<SystemTime>,
 }
 
 /// A part of the run that is asked about, in Unix milliseconds.
@@ -52,14 +57,40 @@ impl Job {
         slos: &[Slo],
         layout: &Layout,
     ) -> Self {
+        Self::at(identity, started, questions, (slos, layout), false)
+    }
+
+    /// The questions about a run that ended some time ago.
+    #[must_use]
+    pub fn past(
+        identity: Identity,
+        started: SystemTime,
+        questions: Vec<Question>,
+        slos: &[Slo],
+        layout: &Layout,
+    ) -> Self {
+        Self::at(identity, started, questions, (slos, layout), true)
+    }
+
+    fn at(
+        identity: Identity,
+        started: SystemTime,
+        questions: Vec<Question>,
+        (slos, layout): (&[Slo], &Layout),
+        past: bool,
+    ) -> Self {
         let spans = layout.judged_spans(None);
         let judged = (spans.first().map_or(0, |(start, _)| *start), spans.last().map_or(0, |(_, end)| *end));
         let is_own = |slo: &&Slo| {
             questions.iter().any(|question| question.slo == slo.name && question.ask == Ask::Own)
         };
-        let own =
-            slos.iter().filter(is_own).map(|slo| (slo.name.clone(), own(slo, layout, &identity))).collect();
-        Self { identity, started, judged, questions, own }
+        let own = slos
+            .iter()
+            .filter(is_own)
+            .map(|slo| (slo.name.clone(), own(slo, layout, &identity, past)))
+            .collect();
+        let past = past.then(|| started + Duration::from_nanos(judged.1) + KEPT);
+        Self { identity, started, judged, questions, own, past }
     }
 
     pub(super) fn questions(&self) -> &[Question] {
@@ -133,7 +164,11 @@ impl Job {
                 number(client, found, *over, on_no_data.filter(|_| moment.is_final)).await
             }
             Ask::Own => match self.own.get(&question.slo) {
-                Some(own) => counters(client, found, own, scraped).await,
+                Some(own) => {
+                    let now = SystemTime::now();
+                    let at = self.past.map_or(now, |past| past.min(now));
+                    counters(client, found, own, (at, scraped.filter(|_| self.past.is_none()))).await
+                }
                 None => missing(found, "no SLO of this name is judged".to_owned(), false),
             },
         }
@@ -169,8 +204,13 @@ async fn number(client: &Client, mut found: Found, over: Option<Over>, on_no_dat
 }
 
 /// The counters of one SLO among our own series.
-async fn counters(client: &Client, mut found: Found, own: &Own, scraped: Option<SystemTime>) -> Found {
-    let now = Time::At(millis(SystemTime::now()));
+async fn counters(
+    client: &Client,
+    mut found: Found,
+    own: &Own,
+    (at, scraped): (SystemTime, Option<SystemTime>),
+) -> Found {
+    let now = Time::At(millis(at));
     let one = async |query: &str| match client.ask(query, &now).await {
         Ok(answer) => match answer.number(None) {
             Reading::Number(number) => Ok(number),
