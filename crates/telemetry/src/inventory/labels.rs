@@ -67,6 +67,12 @@ pub const STATE: Label = own(
 /// Name of a metric that a manifest defines.
 pub const METRIC: Label =
     own("metric", "Name of the check, rate, counter, trend or fault, as SLOs refer to it.");
+/// What arrivals waited for.
+pub const HELD_BY: Label = own(
+    "by",
+    "`generator`: a core without time. `target`: answers, as many as `maxInFlight` allows being awaited. `connections`: a free one. \
+     `limits`: a place in a capped step.",
+);
 /// What a cap is on.
 pub const CAPPED: Label =
     own("of", "What there is too much of: `request`, `window`, `status`, `slo` or `metric`.");

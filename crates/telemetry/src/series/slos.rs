@@ -77,18 +77,19 @@ fn number<'a>(slo: &'a Slo, result: &SloResult) -> Option<(f64, &'a str)> {
 /// Reads `612.4ms`, `7.63%`, `18.2/s` or `18 240`; nothing that has another form, such as `≤500ms`.
 fn read(shown: &str) -> Option<(f64, &'static str)> {
     let digits = shown.trim_end_matches(|c: char| !c.is_ascii_digit());
-    let number: f64 = digits.replace(' ', "").parse().ok()?;
-    let (divisor, unit) = match &shown[digits.len()..] {
-        "ns" => (1e9, "seconds"),
-        "us" => (1e6, "seconds"),
-        "ms" => (1e3, "seconds"),
-        "s" => (1.0, "seconds"),
-        "%" => (1e2, "ratio"),
-        "/s" => (1.0, "per_second"),
-        "/m" => (60.0, "per_second"),
-        "" => (1.0, "count"),
+    let (exponent, divisor, unit) = match &shown[digits.len()..] {
+        "ns" => (-9, 1.0, "seconds"),
+        "us" => (-6, 1.0, "seconds"),
+        "ms" => (-3, 1.0, "seconds"),
+        "s" => (0, 1.0, "seconds"),
+        "%" => (-2, 1.0, "ratio"),
+        "/s" => (0, 1.0, "per_second"),
+        "/m" => (0, 60.0, "per_second"),
+        "" => (0, 1.0, "count"),
         _ => return None,
     };
+    // The point is moved in the text: 0.6124 and not 0.6123999999999999.
+    let number: f64 = format!("{}e{exponent}", digits.replace(' ', "")).parse().ok()?;
     Some((number / divisor, unit))
 }
 
@@ -128,7 +129,7 @@ mod tests {
     fn what_is_shown_is_read_as_the_number_that_it_is() {
         let close = |text: &str, number: f64, unit: &str| {
             let (read, found) = read(text).unwrap();
-            assert!((read - number).abs() <= number * 1e-12 && found == unit, "{text}: {read} {found}");
+            assert!(read == number && found == unit, "{text}: {read} {found}");
         };
         close("612.4ms", 0.6124, "seconds");
         close("350ns", 350e-9, "seconds");
