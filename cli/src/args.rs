@@ -95,6 +95,16 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) result: Option<PathBuf>,
 
+    /// Serve the metrics of the run for Prometheus on this address, while it takes
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub(crate) metrics: Option<SocketAddr>,
+
+    /// Send the metrics of the run to this OpenTelemetry receiver: gRPC for port 4317, otherwise HTTP. The variables
+    /// OTEL_EXPORTER_OTLP_HEADERS, _PROTOCOL, _COMPRESSION, _TIMEOUT, _CERTIFICATE … are respected [default:
+    /// OTEL_EXPORTER_OTLP_ENDPOINT, if it is set]
+    #[arg(long, value_name = "URL")]
+    pub(crate) otlp: Option<String>,
+
     /// Serve a live page of the run on this loopback address [default with --ui alone: 127.0.0.1:8089]
     #[arg(long, value_name = "ADDRESS:PORT", num_args = 0..=1, require_equals = true, default_missing_value = "127.0.0.1:8089")]
     pub(crate) ui: Option<SocketAddr>,

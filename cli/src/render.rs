@@ -43,7 +43,7 @@ fn objects(asked: &Asked<'_>, resolved: &Resolved, args: &RenderArgs) -> Result<
     let objects = build(&run_of(asked, resolved), resolved, hash, &settings)?;
     let mut documents = vec![to_yaml(&objects.plan)?, to_yaml(&objects.job)?];
     if args.network_policy {
-        documents.push(to_yaml(&network_policy(&resolved.plan, &settings))?);
+        documents.push(to_yaml(&network_policy(&resolved.plan, &resolved.spec, &settings))?);
     }
     Ok(documents)
 }

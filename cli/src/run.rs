@@ -2,6 +2,7 @@
 
 mod display;
 mod drive;
+mod export;
 mod output;
 
 use std::io::IsTerminal;
@@ -11,6 +12,7 @@ use std::time::{Duration, SystemTime};
 use anyhow::{Context, Result};
 use plimsoll_api::status::{report, validation_report};
 use plimsoll_api::{GoDuration, Resolved, read_with, spec_hash, to_yaml};
+use plimsoll_measure::Gauges;
 use plimsoll_slo::{Facts, Judgement, Kind, Reason, Verdict, judge};
 use plimsoll_testbed::{Config, Testbed};
 
@@ -22,6 +24,7 @@ use crate::ui::Ui;
 use crate::{quick, render};
 use display::Display;
 use drive::{Interrupts, Job, Outcome};
+use export::{Export, Glimpse};
 use output::{Finished, Moment, Results};
 
 /// How long the testbed may take to end.
@@ -98,6 +101,9 @@ async fn run_all(input: &Input, args: &RunArgs, display: &mut Display) -> Result
             break;
         }
     }
+    if let Some(export) = outlets.export {
+        export.finish(|line| outlets.display.say(line)).await;
+    }
     if let Some(ui) = outlets.ui {
         ui.farewell().await;
     }
@@ -109,12 +115,14 @@ struct Outlets<'a> {
     display: &'a mut Display,
     ui: Option<Ui>,
     results: Option<Results>,
+    export: Option<Export>,
 }
 
 impl<'a> Outlets<'a> {
     async fn open(args: &RunArgs, display: &'a mut Display) -> Result<Self> {
         let results = args.result.as_deref().map(Results::create).transpose()?;
-        let mut outlets = Self { display, ui: None, results };
+        let export = Export::open(args, |line| display.say(line)).await?;
+        let mut outlets = Self { display, ui: None, results, export };
         if let Some(address) = args.ui {
             let (ui, address) = Ui::start(address).await?;
             outlets.display.say(&format!("live page on http://{address}/"));
@@ -143,7 +151,7 @@ async fn run_one(
     }
     let queued = SystemTime::now();
     let hash = spec_hash(&asked.test.spec);
-    let Outlets { display, ui, results } = outlets;
+    let Outlets { display, ui, results, export } = outlets;
     if let Some(ui) = ui {
         ui.clear();
     }
@@ -160,11 +168,16 @@ async fn run_one(
             let mut shown = None;
             let show = |now: drive::Now<'_>| {
                 display.show(asked.name(), &plan, &resolved.slos, &resolved.validity, &now);
-                if let (Some(ui), Some(elapsed)) = (&mut *ui, now.elapsed)
-                    && shown != Some(elapsed.as_secs())
-                {
-                    shown = Some(elapsed.as_secs());
+                let second = now.elapsed.map(|elapsed| elapsed.as_secs());
+                if shown == Some(second) {
+                    return;
+                }
+                shown = Some(second);
+                if let (Some(ui), Some(elapsed)) = (&mut *ui, now.elapsed) {
                     show_page(ui, &resolved, &now, elapsed, (queued, &hash));
+                }
+                if let Some(export) = &export {
+                    export.show(&resolved, &glimpse(&now, queued));
                 }
             };
             drive::drive(job, interrupts, show).await?
@@ -175,6 +188,12 @@ async fn run_one(
     let Some(outcome) = outcome else { return Ok((Exit::Interrupted, true)) };
     let judgement = judged(&resolved, &outcome);
     let exit = judgement.verdict.into();
+    if let Some(export) = &export {
+        let Outcome { merged, facts, started, .. } = &outcome;
+        let judgement = Some(&judgement);
+        let (elapsed, gauges, started) = (None, Some(Gauges::default()), *started);
+        export.show(&resolved, &Glimpse { merged, facts, elapsed, gauges, queued, started, judgement });
+    }
     let moment = Moment {
         resolved: &resolved,
         merged: &outcome.merged,
@@ -221,6 +240,12 @@ fn shorten(resolved: &mut Resolved, to: GoDuration) {
     resolved.notices.push(format!(
         "shortened from {planned} to {to}: a rehearsal, not the run that the manifest asks for"
     ));
+}
+
+fn glimpse<'a>(now: &drive::Now<'a>, queued: SystemTime) -> Glimpse<'a> {
+    let drive::Now { merged, facts, elapsed, gauges } = *now;
+    let started = elapsed.and_then(|elapsed| SystemTime::now().checked_sub(elapsed));
+    Glimpse { merged, facts, elapsed, gauges, queued, started, judgement: None }
 }
 
 /// Puts the run as it is now on the live page; a page without it is no reason to break off a run.

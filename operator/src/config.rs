@@ -121,10 +121,20 @@ pub struct Config {
     /// What is logged: error, warn, info, debug, or filters such as plimsoll_operator=debug.
     #[arg(long, env = "PLIMSOLL_LOG", default_value = "info")]
     pub log: String,
-    /// Log as JSON, one object a line.
-    #[arg(long, env = "PLIMSOLL_LOG_JSON", value_parser = clap::builder::BoolishValueParser::new(),
-          num_args = 0..=1, default_value = "false", default_missing_value = "true")]
-    pub log_json: bool,
+    /// How it is logged, to standard error: text or json.
+    #[arg(long, env = "PLIMSOLL_LOG_FORMAT", default_value_t, value_name = "FORMAT")]
+    pub log_format: plimsoll_telemetry::log::Format,
+    /// Where what is logged can be changed while it runs (GET and PUT /log): a loopback address, which `kubectl port-forward` leads to
+    /// [default: nowhere].
+    #[arg(long, env = "PLIMSOLL_LISTEN_ADMIN", value_name = "ADDRESS:PORT")]
+    pub listen_admin: Option<SocketAddr>,
+    /// Send the series of runs, reconciles as traces, and the log to this OpenTelemetry receiver. Goes over OTEL_EXPORTER_OTLP_ENDPOINT;
+    /// the other OTEL_EXPORTER_OTLP_* variables (HEADERS, PROTOCOL, COMPRESSION, TIMEOUT, CERTIFICATE …) count as they do everywhere.
+    #[arg(long, env = "PLIMSOLL_OTLP", value_name = "URL")]
+    pub otlp: Option<String>,
+    /// What is sent there. Made by `main.rs` before the log starts.
+    #[arg(skip)]
+    pub pipeline: Option<plimsoll_telemetry::otlp::Pipeline>,
 }
 
 impl Config {
@@ -155,7 +165,8 @@ impl Config {
     }
 
     /// Who this process is.
-    pub(crate) fn identity(&self) -> String {
+    #[must_use]
+    pub fn identity(&self) -> String {
         self.identity.clone().unwrap_or_else(|| {
             let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
             format!("{}-{}", host.trim(), std::process::id())

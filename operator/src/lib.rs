@@ -8,6 +8,7 @@ mod certificate;
 mod config;
 mod context;
 mod events;
+mod export;
 mod lead;
 mod limits;
 mod load_test;
@@ -37,6 +38,7 @@ pub use uninstall::{UninstallError, uninstall};
 use crate::authenticate::Reviewer;
 use crate::certificate::{CertificateError, Identity};
 use crate::context::{Context, Parts};
+use crate::export::Export;
 use crate::lead::{Candidate, Standing};
 use crate::watch::{Key, Stores};
 use crate::web::Metrics;
@@ -91,6 +93,7 @@ pub async fn run(
     let mut tasks: JoinSet<(&'static str, String)> = JoinSet::new();
     let hub = Hub::new();
     let metrics = Arc::new(Metrics::new(hub.clone()));
+    let export = Export::begin(config.pipeline.clone(), &metrics);
     // Before anything that may wait for the API server: one that only waits is alive, and must not be restarted for it.
     let http = listen(config.listen_http, "--listen-http").await?;
     let served = web::serve(http, Arc::clone(&metrics));
@@ -147,11 +150,13 @@ pub async fn run(
             None => OperatorError::Ended("every service", String::new()),
         }),
     };
+    export.say();
     // First no more writes, then the Lease for the next one.
     tasks.shutdown().await;
     stop.send_replace(true);
     // The election ends by itself; one that cannot reach the API server gives up after its own time limit.
     let _ = election.await;
+    export.finish().await;
     ended
 }
 

@@ -45,6 +45,7 @@ impl TestError {
 }
 
 /// Takes a test one step further, and answers when to look again.
+#[tracing::instrument(skip_all, fields(kind = "LoadTest", object = %key, otel.status_code = tracing::field::Empty))]
 pub(crate) async fn reconcile(context: &Context, key: &RunKey) -> Result<Option<Duration>, ()> {
     if !context.may_write() {
         return Ok(Some(Duration::from_millis(500)));
@@ -56,6 +57,7 @@ pub(crate) async fn reconcile(context: &Context, key: &RunKey) -> Result<Option<
         }
         Err(error) => {
             tracing::warn!(test = %key, step = error.step(), %error, "reconcile failed; trying again");
+            tracing::Span::current().record("otel.status_code", "ERROR");
             context.metrics.reconciled(Some(error.step()));
             Err(())
         }

@@ -59,6 +59,7 @@ impl ReconcileError {
 }
 
 /// Takes a run one step further, and answers when to look again.
+#[tracing::instrument(skip_all, fields(kind = "LoadTestRun", object = %key, otel.status_code = tracing::field::Empty))]
 pub(crate) async fn reconcile(context: &Context, key: &RunKey) -> Result<Option<Duration>, ()> {
     match step(context, key).await {
         Ok(again) => {
@@ -75,6 +76,7 @@ pub(crate) async fn reconcile(context: &Context, key: &RunKey) -> Result<Option<
         }
         Err(error) => {
             tracing::warn!(run = %key, step = error.step(), %error, "reconcile failed; trying again");
+            tracing::Span::current().record("otel.status_code", "ERROR");
             context.metrics.reconciled(Some(error.step()));
             Err(())
         }

@@ -5,10 +5,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
-use plimsoll_measure::{Gauges, Layout, Snapshot};
+use plimsoll_measure::{Gauges, Layout, Snapshot, coalesce};
 use plimsoll_plan::Share;
 use plimsoll_session::{Door, Final, Readiness, SessionError, Start, StartFailure, Stop};
-use plimsoll_telemetry::{Family, Identity, Load, RunSeries, run_series};
+use plimsoll_telemetry::{Family, Identity, worker_series};
+
+/// Most points by time that the sum keeps; its series need only what they add up to.
+const SECONDS: u32 = 64;
 
 /// What a worker has measured so far.
 #[derive(Debug)]
@@ -52,25 +55,8 @@ impl Seen {
     #[must_use]
     pub fn families(&self) -> Vec<Family> {
         let sum = self.sum.lock().unwrap_or_else(PoisonError::into_inner);
-        run_series(&RunSeries {
-            identity: &self.identity,
-            since: self.since,
-            layout: &self.layout,
-            snapshot: Some(&sum),
-            shed: false,
-            slos: &[],
-            results: &[],
-            facts: &plimsoll_slo::Facts::default(),
-            phase: "",
-            verdict: None,
-            start: None,
-            end: None,
-            workers: None,
-            load: Load {
-                gauges: *self.gauges.lock().unwrap_or_else(PoisonError::into_inner),
-                ..Load::default()
-            },
-        })
+        let gauges = *self.gauges.lock().unwrap_or_else(PoisonError::into_inner);
+        worker_series(&self.identity, self.since, &self.layout, &sum, gauges)
     }
 }
 
@@ -113,7 +99,10 @@ impl<D: Door> Door for Watched<D> {
     }
 
     fn push(&mut self, delta: Snapshot) {
-        self.seen.sum.lock().unwrap_or_else(PoisonError::into_inner).merge(&delta);
+        let mut sum = self.seen.sum.lock().unwrap_or_else(PoisonError::into_inner);
+        sum.merge(&delta);
+        coalesce(&mut sum.series, SECONDS);
+        drop(sum);
         self.door.push(delta);
     }
 

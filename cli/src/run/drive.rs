@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use plimsoll_engine::Materials;
-use plimsoll_measure::Snapshot;
+use plimsoll_measure::{Gauges, Snapshot};
 use plimsoll_plan::Plan;
 use plimsoll_session::{LocalRun, Progress, Stop, local};
 use plimsoll_slo::{Facts, Reason, Slo, Validity};
@@ -36,6 +36,8 @@ pub(super) struct Now<'a> {
     pub(super) facts: &'a Facts,
     /// Since the start; absent before it.
     pub(super) elapsed: Option<Duration>,
+    /// What the engine does at this moment.
+    pub(super) gauges: Option<Gauges>,
 }
 
 /// Signals that end a run: the first one gracefully, the second one at once.
@@ -84,7 +86,8 @@ pub(super) async fn drive(
                 let progress = run.observe();
                 let facts = watch.facts(&progress);
                 let elapsed = watch.began.map(|began| began.elapsed());
-                show(Now { merged: progress.gather.merged(), facts: &facts, elapsed });
+                let gauges = progress.gather.gauges();
+                show(Now { merged: progress.gather.merged(), facts: &facts, elapsed, gauges });
             }
         }
     };

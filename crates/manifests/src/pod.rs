@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use plimsoll_api::v1alpha1::LoadTestRun;
+use plimsoll_api::v1alpha1::{HeadersFrom, KeyRef, LoadTestRun, Otlp, OtlpProtocol};
 use plimsoll_plan::Plan;
 use plimsoll_scenario::VarSource;
 use serde_json::{Value, json};
@@ -13,6 +13,10 @@ use crate::{BuildError, Frozen, Settings, template};
 
 /// Audience of the worker's token; the operator's TokenReview asks for the same (`operator/src/authenticate.rs`).
 const AUDIENCE: &str = "plimsoll";
+/// Where the worker serves its health and metrics. Nothing probes it: a generator that is short of CPU must not be ended for it.
+pub(crate) const METRICS_PORT: u16 = 8081;
+/// Where the worker can be asked to log more: inside of the pod only.
+const ADMIN: &str = "127.0.0.1:6060";
 /// Seconds a token lives; the kubelet renews it at 80 %.
 const TOKEN_SECONDS: u32 = 3600;
 
@@ -42,7 +46,8 @@ pub(crate) fn template(run: &LoadTestRun, frozen: &Frozen, settings: &Settings) 
                 "name": CONTAINER,
                 "image": settings.worker_image,
                 "imagePullPolicy": settings.pull_policy,
-                "env": env(name, workers.and_then(|workers| workers.threads), settings),
+                "env": env(name, frozen, settings),
+                "ports": [{"name": "metrics", "containerPort": METRICS_PORT}],
                 "resources": resources,
                 "securityContext": {
                     "allowPrivilegeEscalation": false,
@@ -61,6 +66,13 @@ pub(crate) fn template(run: &LoadTestRun, frozen: &Frozen, settings: &Settings) 
             }).collect::<Vec<_>>(),
         },
     });
+    if settings.scrape_annotations {
+        ours["metadata"]["annotations"] = json!({
+            "prometheus.io/scrape": "true",
+            "prometheus.io/port": METRICS_PORT.to_string(),
+            "prometheus.io/path": "/metrics",
+        });
+    }
     if !settings.pull_secrets.is_empty() {
         ours["spec"]["imagePullSecrets"] =
             settings.pull_secrets.iter().map(|name| json!({"name": name})).collect();
@@ -88,16 +100,43 @@ fn spread_selector(template: &mut Value, run: &str) {
 }
 
 /// Variables of the worker. `JOB_COMPLETION_INDEX` is set by the Job controller.
-fn env(run: &str, threads: Option<u32>, settings: &Settings) -> Value {
-    let mut env = json!([
-        {"name": "PLIMSOLL_RUN_NAMESPACE", "valueFrom": {"fieldRef": {"fieldPath": "metadata.namespace"}}},
-        {"name": "PLIMSOLL_RUN_NAME", "value": run},
-        {"name": "PLIMSOLL_OPERATOR", "value": settings.operator_address},
-        {"name": "PLIMSOLL_OPERATOR_NAME", "value": settings.operator_name},
-        {"name": "POD_UID", "valueFrom": {"fieldRef": {"fieldPath": "metadata.uid"}}},
-    ]);
-    if let (Some(threads), Some(env)) = (threads, env.as_array_mut()) {
+fn env(run: &str, frozen: &Frozen, settings: &Settings) -> Value {
+    let field =
+        |name: &str, path: &str| json!({"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}});
+    let mut env = vec![
+        field("PLIMSOLL_RUN_NAMESPACE", "metadata.namespace"),
+        json!({"name": "PLIMSOLL_RUN_NAME", "value": run}),
+        json!({"name": "PLIMSOLL_TEST_NAME", "value": frozen.plan.run.test}),
+        json!({"name": "PLIMSOLL_OPERATOR", "value": settings.operator_address}),
+        json!({"name": "PLIMSOLL_OPERATOR_NAME", "value": settings.operator_name}),
+        json!({"name": "PLIMSOLL_LISTEN_HTTP", "value": format!("0.0.0.0:{METRICS_PORT}")}),
+        json!({"name": "PLIMSOLL_LISTEN_ADMIN", "value": ADMIN}),
+        field("POD_UID", "metadata.uid"),
+        field("POD_NAME", "metadata.name"),
+        field("POD_NAMESPACE", "metadata.namespace"),
+        field("NODE_NAME", "spec.nodeName"),
+    ];
+    if let Some(threads) = frozen.spec.workers.as_ref().and_then(|workers| workers.threads) {
         env.push(json!({"name": "PLIMSOLL_THREADS", "value": threads.to_string()}));
+    }
+    let telemetry = frozen.spec.telemetry.as_ref();
+    env.extend(telemetry.and_then(|telemetry| telemetry.otlp.as_ref()).into_iter().flat_map(otlp));
+    json!(env)
+}
+
+/// Where the worker sends its telemetry, as the variables that every OpenTelemetry SDK knows; so `workers.template` may add others.
+fn otlp(otlp: &Otlp) -> Vec<Value> {
+    let protocol = match otlp.protocol.unwrap_or(OtlpProtocol::Grpc) {
+        OtlpProtocol::Grpc => "grpc",
+        OtlpProtocol::Http => "http/protobuf",
+    };
+    let mut env = vec![
+        json!({"name": "OTEL_EXPORTER_OTLP_ENDPOINT", "value": otlp.endpoint}),
+        json!({"name": "OTEL_EXPORTER_OTLP_PROTOCOL", "value": protocol}),
+    ];
+    if let Some(HeadersFrom { secret_key_ref: KeyRef { name, key } }) = &otlp.headers_from {
+        let source = json!({"secretKeyRef": {"name": name, "key": key}});
+        env.push(json!({"name": "OTEL_EXPORTER_OTLP_HEADERS", "valueFrom": source}));
     }
     env
 }

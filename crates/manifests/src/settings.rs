@@ -28,10 +28,14 @@ pub struct Settings {
     pub operator_namespace: String,
     /// Labels of the operator's pods, for network policies.
     pub operator_labels: BTreeMap<String, String>,
+    /// Annotations on worker pods by which a Prometheus finds their metrics.
+    pub scrape_annotations: bool,
     /// Resources of workers whose test names none.
     pub resources: ResourceRequirements,
     /// How long after the planned end of a run its workers may go on waiting for the outcome to be stored.
     pub linger: Duration,
+    /// Address of the Grafana that shows runs.
+    pub grafana: Option<String>,
 }
 
 impl Default for Settings {
@@ -46,12 +50,14 @@ impl Default for Settings {
             operator_ca_pem: String::new(),
             operator_namespace: "plimsoll-system".into(),
             operator_labels: BTreeMap::from([("app.kubernetes.io/name".into(), "plimsoll".into())]),
+            scrape_annotations: false,
             resources: ResourceRequirements {
                 requests: Some(BTreeMap::from([request("cpu", "100m"), request("memory", "64Mi")])),
                 ..ResourceRequirements::default()
             },
             // Workers wait ten minutes for the outcome to be stored; a little more, so that they end by themselves.
             linger: Duration::from_secs(11 * 60),
+            grafana: None,
         }
     }
 }

@@ -124,8 +124,8 @@ fn refuse_worker(index: usize, worker: &Value) -> Result<(), BuildError> {
     }
     for (at, entry) in list(worker, "env").enumerate() {
         let name = entry["name"].as_str().unwrap_or_default();
-        // How much a worker logs is the user's choice.
-        let free = name == "PLIMSOLL_LOG";
+        // How and how much a worker logs is the user's choice.
+        let free = matches!(name, "PLIMSOLL_LOG" | "PLIMSOLL_LOG_FORMAT");
         if (name.starts_with("PLIMSOLL_") && !free) || matches!(name, "POD_UID" | "JOB_COMPLETION_INDEX") {
             return Err(refused(
                 format!("{path}.env[{at}].name"),

@@ -60,7 +60,7 @@ fn rendered(test: &LoadTest, references: &References) -> String {
     for (_, text) in plan["data"].as_object_mut().unwrap() {
         *text = json!("…");
     }
-    let policy = serde_json::to_value(network_policy(&resolved.plan, &settings())).unwrap();
+    let policy = serde_json::to_value(network_policy(&resolved.plan, &resolved.spec, &settings())).unwrap();
     let parts: [Value; 3] = [plan, objects.job, policy];
     parts.map(|part| plimsoll_api::to_yaml(&part).unwrap()).join("---\n")
 }

@@ -15,4 +15,4 @@ pub mod query;
 mod series;
 
 pub use family::{Exemplar, Family, LabelValue, Labels, Point, Value, gather};
-pub use series::{Identity, Load, RunSeries, Workers, run_series};
+pub use series::{Identity, Load, RunSeries, Workers, run_series, worker_series};

@@ -111,6 +111,33 @@ pub fn run_series(run: &RunSeries<'_>) -> Vec<Family> {
     crate::gather(series.families)
 }
 
+/// The series of one worker, which judges nothing: what it measured since it began, and what it is at now.
+#[must_use]
+pub fn worker_series(
+    identity: &Identity,
+    since: SystemTime,
+    layout: &Layout,
+    snapshot: &Snapshot,
+    gauges: Option<Gauges>,
+) -> Vec<Family> {
+    run_series(&RunSeries {
+        identity,
+        since,
+        layout,
+        snapshot: Some(snapshot),
+        shed: false,
+        slos: &[],
+        results: &[],
+        facts: &Facts::default(),
+        phase: "",
+        verdict: None,
+        start: None,
+        end: None,
+        workers: None,
+        load: Load { gauges, ..Load::default() },
+    })
+}
+
 /// Series in the making.
 struct Series<'a> {
     run: &'a RunSeries<'a>,

@@ -17,6 +17,7 @@ use crate::reconcile::{MANAGER, PACE};
 const NOT_CREATED: &str = "RunNotCreated";
 
 /// Writes the status, unless it says what is there, or it is not time yet; answers when it will be.
+#[tracing::instrument(name = "write status", skip_all)]
 pub(super) async fn write(
     context: &Context,
     observed: &Observed,

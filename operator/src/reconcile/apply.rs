@@ -62,6 +62,7 @@ pub(crate) enum ApplyError {
 ///
 /// # Errors
 /// The first step that failed; the ones behind it were not done.
+#[tracing::instrument(skip_all)]
 pub(crate) async fn apply(
     context: &Context,
     observed: &Observed,

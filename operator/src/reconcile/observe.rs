@@ -110,6 +110,7 @@ fn api(what: &'static str) -> impl FnOnce(kube::Error) -> ObserveError {
 ///
 /// # Errors
 /// See [`ObserveError`].
+#[tracing::instrument(skip_all)]
 pub(crate) async fn observe(context: &Context, key: &RunKey) -> Result<Option<Observed>, ObserveError> {
     let Some(stored) = context.stores.run(key) else { return Ok(None) };
     let Some(uid) = stored.metadata.uid.clone() else { return Ok(None) };

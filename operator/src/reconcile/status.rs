@@ -172,6 +172,7 @@ fn results(observed: &Observed, settings: &Settings, over: bool) -> RunResults {
 ///
 /// # Errors
 /// See [`StatusError`].
+#[tracing::instrument(name = "write status", skip_all)]
 pub(super) async fn write(
     context: &Context,
     observed: &Observed,

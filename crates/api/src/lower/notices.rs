@@ -10,12 +10,6 @@ pub(super) fn of(spec: &LoadTestSpec, load: &Lowered) -> Vec<String> {
     for field in spec.run_policy.iter().flat_map(policy) {
         without_effect(&format!("runPolicy.{field}"));
     }
-    let telemetry = spec.telemetry.clone().unwrap_or_default();
-    for (field, given) in [("otlp", telemetry.otlp.is_some()), ("traces", telemetry.traces.is_some())] {
-        if given {
-            without_effect(&format!("telemetry.{field}"));
-        }
-    }
     if spec.results.as_ref().is_some_and(|results| results.volume_claim.is_some()) {
         without_effect("results.volumeClaim");
     }

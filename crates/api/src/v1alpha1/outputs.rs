@@ -1,10 +1,11 @@
-//! Where metrics are read and where results, metrics and traces go. Accepted; `lower/notices.rs` says what is not yet acted on.
+//! Where metrics are read and where results, metrics and traces go. `lower/notices.rs` says what is not yet acted on.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::patterns;
 use super::rules::rules;
+use super::vars::KeyRef;
 use crate::Share;
 
 /// Where metrics are read that SLOs query.
@@ -36,12 +37,36 @@ pub struct Telemetry {
     pub traces: Option<Traces>,
 }
 
-/// An OpenTelemetry receiver.
+/// An OpenTelemetry receiver of what the workers of a run export.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct Otlp {
-    /// URL of its gRPC endpoint, such as http://otel-collector.monitoring:4317.
-    #[schemars(length(max = 2048), regex(pattern = patterns::URL))]
+    /// Its URL, without credentials, such as http://otel-collector.monitoring:4317.
+    #[schemars(length(max = 2048), regex(pattern = patterns::PLAIN_URL))]
     pub endpoint: String,
+    /// How it is spoken to. Default: Grpc.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub protocol: Option<OtlpProtocol>,
+    /// Headers of every request, such as those that authorise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub headers_from: Option<HeadersFrom>,
+}
+
+/// How OTLP is carried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum OtlpProtocol {
+    /// gRPC.
+    Grpc,
+    /// Protobuf over HTTP; the paths v1/metrics, v1/traces and v1/logs are appended to the endpoint.
+    Http,
+}
+
+/// Where headers are kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HeadersFrom {
+    /// Key of a Secret of the same namespace that holds NAME=VALUE,NAME=VALUE, values percent-encoded. Only worker pods read it.
+    pub secret_key_ref: KeyRef,
 }
 
 /// Traces of the requests.
