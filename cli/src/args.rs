@@ -32,6 +32,8 @@ pub(crate) enum Command {
     Run(RunArgs),
     /// One user, one iteration (tasks in order): every request, response, capture and check as they happen
     Try(TryArgs),
+    /// Judge a finished run again, from its stored result and from Prometheus, with other SLOs if wanted; no load is sent
+    Judge(JudgeArgs),
     /// Check manifests: fields, types, references, expressions; nothing is sent
     Validate(ValidateArgs),
     /// Write a commented manifest to start from
@@ -91,6 +93,9 @@ pub(crate) struct RunArgs {
     #[arg(short, long, value_enum, default_value_t = Output::Text)]
     pub(crate) output: Output,
 
+    #[command(flatten)]
+    pub(crate) prometheus: PrometheusArgs,
+
     /// Write the full results there as well: everything that was counted, one JSON document a run
     #[arg(long, value_name = "FILE")]
     pub(crate) result: Option<PathBuf>,
@@ -116,6 +121,23 @@ pub(crate) struct RunArgs {
     // Last, since its heading would be that of all that follow.
     #[command(flatten)]
     pub(crate) quick: QuickArgs,
+}
+
+/// Whom SLOs may ask for metrics.
+#[derive(Debug, Args)]
+pub(crate) struct PrometheusArgs {
+    /// A Prometheus server for SLOs that ask one, by the name that tests use for it; may be given several times, and the first, or one
+    /// without a name, is asked for tests that name none
+    #[arg(long, value_name = "NAME=URL")]
+    pub(crate) prometheus: Vec<String>,
+
+    /// A file with a bearer token for these servers, read anew for every question
+    #[arg(long, value_name = "FILE", env = "PLIMSOLL_PROMETHEUS_TOKEN_FILE")]
+    pub(crate) prometheus_token_file: Option<PathBuf>,
+
+    /// A folder with a folder of each server's name that may hold token, or username and password, and ca.crt
+    #[arg(long, value_name = "FOLDER", env = "PLIMSOLL_PROMETHEUS_CREDENTIALS")]
+    pub(crate) prometheus_credentials: Option<PathBuf>,
 }
 
 /// A test without a manifest.
@@ -187,6 +209,34 @@ pub(crate) struct TryArgs {
     /// Seed of every random choice: another number makes other choices
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) seed: u64,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = EXIT_CODES)]
+pub(crate) struct JudgeArgs {
+    /// What `plimsoll run --result` wrote, or the result's ConfigMap (`kubectl get configmap RUN-result -o json`); `-` reads standard
+    /// input
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+
+    /// Of several runs in the file only this one, by its name
+    #[arg(long, value_name = "NAME")]
+    pub(crate) run: Option<String>,
+
+    /// Judge by the SLOs of this file in place of the run's own: a LoadTest, or a part of one (`spec: {slos: …}`)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) slos: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) prometheus: PrometheusArgs,
+
+    /// What to print; with json or yaml, standard output is nothing but the LoadTestRun
+    #[arg(short, long, value_enum, default_value_t = Output::Text)]
+    pub(crate) output: Output,
+
+    /// Write the full results with the new judgement there as well
+    #[arg(long, value_name = "FILE")]
+    pub(crate) result: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

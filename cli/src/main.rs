@@ -5,8 +5,10 @@ mod attempt;
 mod exit;
 mod init;
 mod input;
+mod judge;
 mod out;
 mod profiles;
+mod prometheus;
 mod quick;
 mod render;
 mod run;
@@ -27,6 +29,7 @@ fn main() -> ExitCode {
         Command::Run(args) => run::run(args),
         Command::Try(args) => attempt::attempt(args),
         Command::Init(args) => init::init(args),
+        Command::Judge(args) => judge::judge(args),
         Command::Validate(args) => validate::validate(args),
         Command::Render(args) => render::render(args),
         Command::Profiles(args) => profiles::profiles(args),

@@ -11,19 +11,20 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result};
 use plimsoll_api::status::{report, validation_report};
-use plimsoll_api::{GoDuration, Resolved, read_with, spec_hash, to_yaml};
+use plimsoll_api::{GoDuration, Resolved, questions, read_with, spec_hash, to_yaml};
 use plimsoll_measure::Gauges;
-use plimsoll_slo::{Facts, Judgement, Kind, Reason, Verdict, judge};
+use plimsoll_slo::{Facts, Judgement, Kind, Reason, Verdict, judge, text};
 use plimsoll_testbed::{Config, Testbed};
 
 use crate::args::{Output, RunArgs};
 use crate::exit::Exit;
 use crate::input::{Asked, Input, Refused, changes, load};
 use crate::out::print;
+use crate::prometheus::Prometheus;
 use crate::ui::Ui;
 use crate::{quick, render};
 use display::Display;
-use drive::{Interrupts, Job, Outcome};
+use drive::{Inquiry, Interrupts, Job, Outcome};
 use export::{Export, Glimpse};
 use output::{Finished, Moment, Results};
 
@@ -146,6 +147,7 @@ async fn run_one(
     if let Some(to) = args.shorten {
         shorten(&mut resolved, to);
     }
+    let inquiry = inquiry(&mut resolved, args)?;
     for notice in &resolved.notices {
         outlets.display.say(&format!("{}: {notice}", asked.name()));
     }
@@ -164,6 +166,7 @@ async fn run_one(
                 validity: &resolved.validity,
                 materials,
                 threads: args.threads.map(usize::from),
+                inquiry,
             };
             let mut shown = None;
             let show = |now: drive::Now<'_>| {
@@ -217,6 +220,20 @@ async fn run_one(
         Output::Yaml => print(&format!("---\n{}", to_yaml(&run)?)),
     }?;
     Ok((exit, outcome.facts.stopped == Some(Reason::Cancelled)))
+}
+
+/// What the SLOs of a run ask Prometheus. Without a server they are Unknown, and a notice says so before the run.
+fn inquiry(resolved: &mut Resolved, args: &RunArgs) -> Result<Option<Inquiry>> {
+    let questions = questions(&resolved.spec);
+    if questions.is_empty() {
+        return Ok(None);
+    }
+    let client = Prometheus::read(&args.prometheus)?.client(resolved.spec.prometheus.as_ref());
+    if let Err(why) = &client {
+        let slos = text::counted(questions.len() as u64, "SLO");
+        resolved.notices.push(format!("{slos} cannot be judged: {why}"));
+    }
+    Ok(Some(Inquiry { client, questions }))
 }
 
 /// A rehearsal; what an SLO says of times within the run shrinks with it.

@@ -1,7 +1,8 @@
 //! `plimsoll validate`: everything that can be said of manifests without a cluster and without traffic.
 
 use anyhow::{Result, bail};
-use plimsoll_api::LowerError;
+use plimsoll_api::v1alpha1::LoadTestSpec;
+use plimsoll_api::{LowerError, questions};
 
 use crate::args::ValidateArgs;
 use crate::exit::Exit;
@@ -21,7 +22,8 @@ pub(crate) fn validate(args: &ValidateArgs) -> Result<Exit> {
                     Ok(_) => Vec::new(),
                     Err(missing) => vec![format!("unchecked: {missing}")],
                 };
-                lines.push(verdict(&asked, &[resolved.notices, values].concat()));
+                let queries = queries(&resolved.spec);
+                lines.push(verdict(&asked, &[resolved.notices, values, queries].concat()));
             }
             Err(errors) => {
                 let (missing, wrong): (Vec<_>, Vec<_>) =
@@ -47,6 +49,22 @@ pub(crate) fn validate(args: &ValidateArgs) -> Result<Exit> {
     }
     print(&(lines.join("\n") + "\n"))?;
     Ok(Exit::Passed)
+}
+
+/// What only a Prometheus can say of a test.
+fn queries(spec: &LoadTestSpec) -> Vec<String> {
+    let questions = questions(spec);
+    if questions.is_empty() {
+        return Vec::new();
+    }
+    let names: Vec<&str> = questions.iter().map(|question| question.slo.as_str()).collect();
+    let wanted = spec.prometheus.clone().unwrap_or_default();
+    let server = match (&wanted.server, &wanted.url) {
+        (Some(name), _) => format!("a Prometheus server named {name}"),
+        (None, Some(url)) => url.clone(),
+        (None, None) => "a default Prometheus server".to_owned(),
+    };
+    vec![format!("unchecked: what {} answers to {}", server, names.join(", "))]
 }
 
 fn verdict(asked: &Asked<'_>, notes: &[String]) -> String {

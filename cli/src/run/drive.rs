@@ -7,7 +7,9 @@ use plimsoll_engine::Materials;
 use plimsoll_measure::{Gauges, Snapshot};
 use plimsoll_plan::Plan;
 use plimsoll_session::{LocalRun, Progress, Stop, local};
-use plimsoll_slo::{Facts, Reason, Slo, Validity};
+use plimsoll_slo::{Facts, Query, Question, Reason, Slo, Validity};
+use plimsoll_telemetry::Identity;
+use plimsoll_telemetry::query::{Answers, Client, Follower, Job as Asks};
 use plimsoll_worker::{ExecuteError, execute};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -18,6 +20,13 @@ pub(super) struct Job<'a> {
     pub(super) validity: &'a Validity,
     pub(super) materials: Materials,
     pub(super) threads: Option<usize>,
+    pub(super) inquiry: Option<Inquiry>,
+}
+
+/// What is asked of Prometheus, and whom; or why nobody.
+pub(super) struct Inquiry {
+    pub(super) client: Result<Arc<Client>, String>,
+    pub(super) questions: Vec<Question>,
 }
 
 /// What became of it.
@@ -64,11 +73,21 @@ pub(super) async fn drive(
     interrupts: &mut Interrupts,
     mut show: impl FnMut(Now<'_>),
 ) -> anyhow::Result<Option<Outcome>> {
-    let Job { plan, slos, validity, materials, threads } = job;
+    let Job { plan, slos, validity, materials, threads, inquiry } = job;
     let (doors, mut run) = local(&plan);
     let mut door = doors.into_iter().next().ok_or_else(|| anyhow::anyhow!("the plan has no share"))?;
     let share = Arc::clone(&plan).share(0)?;
-    let mut watch = Watch { plan: &plan, slos, validity, began: None, cut: None, stopped: None };
+    let mut watch = Watch {
+        plan: &plan,
+        slos,
+        validity,
+        inquiry,
+        follower: None,
+        answers: Answers::default(),
+        began: None,
+        cut: None,
+        stopped: None,
+    };
     let work = execute(share, materials, threads, &mut door);
     tokio::pin!(work);
     let mut tick = tokio::time::interval(Duration::from_millis(250));
@@ -83,16 +102,15 @@ pub(super) async fn drive(
                 watch.stop(&run, Reason::Cancelled, "interrupted".to_owned());
             }
             _ = tick.tick() => {
-                let progress = run.observe();
-                let facts = watch.facts(&progress);
-                let elapsed = watch.began.map(|began| began.elapsed());
-                let gauges = progress.gather.gauges();
-                show(Now { merged: progress.gather.merged(), facts: &facts, elapsed, gauges });
+                watch.show(&run, &mut show);
             }
         }
     };
-    let progress = run.observe();
     watch.look(&run);
+    if let Some(follower) = watch.follower.take().filter(|_| failure.is_none()) {
+        watch.ask_last(follower, &run, interrupts, &mut show).await;
+    }
+    let progress = run.observe();
     let mut facts = watch.facts(&progress);
     facts.error = failure.and_then(could_not_run);
     let began = watch.began.is_some() && facts.error.is_none();
@@ -106,6 +124,11 @@ struct Watch<'a> {
     plan: &'a Plan,
     slos: &'a [Slo],
     validity: &'a Validity,
+    /// What is asked of Prometheus, until it is.
+    inquiry: Option<Inquiry>,
+    follower: Option<Follower>,
+    /// What Prometheus said last.
+    answers: Answers,
     began: Option<Instant>,
     /// Nanoseconds of load when it was stopped.
     cut: Option<u64>,
@@ -121,6 +144,10 @@ impl Watch<'_> {
                 let lead = start.duration_since(SystemTime::now()).unwrap_or_default();
                 Instant::now() + lead
             });
+            self.follower = progress.start.and_then(|start| self.follow(start));
+        }
+        if let Some(follower) = &self.follower {
+            self.answers = follower.answers();
         }
         let facts = self.facts(&progress);
         let merged = progress.gather.merged();
@@ -133,6 +160,54 @@ impl Watch<'_> {
             }
         }
         progress.gather.all_done()
+    }
+
+    /// Begins to ask Prometheus, if there is anything to ask.
+    fn follow(&mut self, start: SystemTime) -> Option<Follower> {
+        let Inquiry { client, questions } = self.inquiry.take()?;
+        let run = &self.plan.run;
+        let identity = Identity {
+            namespace: run.namespace.clone(),
+            test: run.test.clone(),
+            run: run.name.clone(),
+            worker: None,
+        };
+        let asks = Asks::new(identity, start, questions, self.slos, &self.plan.layout);
+        Some(Follower::start(client, asks))
+    }
+
+    /// Shows the run as it is now.
+    fn show(&self, run: &LocalRun, show: &mut impl FnMut(Now<'_>)) {
+        let progress = run.observe();
+        let facts = self.facts(&progress);
+        let elapsed = self.began.map(|began| began.elapsed());
+        let gauges = progress.gather.gauges();
+        show(Now { merged: progress.gather.merged(), facts: &facts, elapsed, gauges });
+    }
+
+    /// Asks for the end of the run, as long as Prometheus may take for it. Ctrl-C ends that.
+    async fn ask_last(
+        &mut self,
+        mut follower: Follower,
+        run: &LocalRun,
+        interrupts: &mut Interrupts,
+        show: &mut impl FnMut(Now<'_>),
+    ) {
+        follower.end(self.facts(&run.observe()).measured);
+        let mut tick = tokio::time::interval(Duration::from_millis(250));
+        loop {
+            tokio::select! {
+                () = follower.finished() => break,
+                () = interrupts.next() => {
+                    self.answers = follower.answers();
+                    let why = Query::Missing("interrupted before its last answer".to_owned());
+                    self.answers.queries.iter_mut().for_each(|(_, query)| *query = why.clone());
+                    return;
+                }
+                _ = tick.tick() => self.show(run, show),
+            }
+        }
+        self.answers = follower.answers();
     }
 
     fn stop(&mut self, run: &LocalRun, reason: Reason, message: String) {
@@ -161,9 +236,9 @@ impl Watch<'_> {
             start_skew: progress.gather.start_skew(),
             measured,
             stopped: self.stopped,
-            error: None,
-            queries: Vec::new(),
-            asked: Vec::new(),
+            queries: self.answers.queries.clone(),
+            asked: self.answers.asked.clone(),
+            ..Facts::default()
         }
     }
 }
