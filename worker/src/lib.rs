@@ -5,5 +5,5 @@ mod materials;
 mod watched;
 
 pub use execute::{ExecuteError, execute};
-pub use watched::{Seen, Watched};
 pub use materials::{MaterialError, Reader, Shelf, materials};
+pub use watched::{Seen, Watched};

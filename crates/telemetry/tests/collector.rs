@@ -1,6 +1,8 @@
 //! What we send, as a real OpenTelemetry Collector (`xtask/src/collector.rs`) gets it: over gRPC and HTTP, in clear text and by TLS with client
 //! certificates, compressed, with headers; and what happens while it is away.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail by panicking, as tests do")]
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};

@@ -91,7 +91,7 @@ pub(super) struct Sender {
 #[derive(Debug)]
 enum Way {
     Grpc(Box<MetricsServiceClient<Channel>>),
-    Http(HttpLink),
+    Http(Box<HttpLink>),
 }
 
 /// Why an attempt failed.
@@ -112,7 +112,7 @@ impl Sender {
                     if target.gzip { client.send_compressed(CompressionEncoding::Gzip) } else { client };
                 Way::Grpc(Box::new(client))
             }
-            Protocol::Http => Way::Http(HttpLink::new(&target)?),
+            Protocol::Http => Way::Http(Box::new(HttpLink::new(&target)?)),
         };
         Ok(Self { headers: headers(&target), target, way })
     }
