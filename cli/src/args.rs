@@ -29,7 +29,7 @@ Of several tests the highest code counts.";
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Run the load tests of manifests here, without a cluster, and judge them
-    Run(RunArgs),
+    Run(Box<RunArgs>),
     /// One user, one iteration (tasks in order): every request, response, capture and check as they happen
     Try(TryArgs),
     /// Judge a finished run again, from its stored result and from Prometheus, with other SLOs if wanted; no load is sent

@@ -120,6 +120,7 @@ mod tests {
 
     use super::*;
 
+    #[allow(clippy::needless_pass_by_value, reason = "json! makes values")]
     fn spec(prometheus: serde_json::Value) -> LoadTestSpec {
         serde_json::from_value(json!({
             "target": {"url": "http://web"},

@@ -36,8 +36,8 @@ use plimsoll_slo::Validity;
 use error::Errors;
 pub use error::LowerError;
 pub use prometheus::questions;
-pub use slos::relower;
 pub(crate) use shared::check_profile;
+pub use slos::relower;
 pub use target::target_host;
 pub(crate) use target::without_credentials;
 

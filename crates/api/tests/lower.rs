@@ -650,10 +650,7 @@ fn queries_and_counters_in_prometheus_are_what_is_asked() {
     let resolved = spec(text).unwrap();
     let over = Some(Over { step: 15_000_000_000, aggregate: Aggregate::Mean });
     let ask = Ask::Query { template: "up".into(), over, on_no_data: Some(false) };
-    let expected = [
-        Question { slo: "p99".into(), ask: Ask::Own },
-        Question { slo: "cpu".into(), ask },
-    ];
+    let expected = [Question { slo: "p99".into(), ask: Ask::Own }, Question { slo: "cpu".into(), ask }];
     assert_eq!(questions(&resolved.spec), expected);
     let find = |name: &str| resolved.slos.iter().find(|slo| slo.name == name).unwrap();
     assert_eq!(find("cpu").abort_after, Some(10_000_000_000));
@@ -664,7 +661,8 @@ fn queries_and_counters_in_prometheus_are_what_is_asked() {
 fn other_slos_are_resolved_against_a_run_that_is_over() {
     let run = spec("  target: {url: http://a}\n  profile: {preset: smoke}\n").unwrap();
     let slos = |text: &str| -> Vec<Slo> {
-        let whole = format!("  target: {{url: http://a}}\n  profile: {{users: 1, duration: 9s}}\n  slos: [{text}]\n");
+        let whole =
+            format!("  target: {{url: http://a}}\n  profile: {{users: 1, duration: 9s}}\n  slos: [{text}]\n");
         spec(&whole).unwrap().spec.slos
     };
     let layout = &run.plan.layout;
@@ -672,7 +670,10 @@ fn other_slos_are_resolved_against_a_run_that_is_over() {
     let (lowered, after) = relower(&known, layout).unwrap();
     assert_eq!((lowered.len(), &after), (1, layout), "the preset counts failures");
     let (lowered, after) = relower(&slos("{name: p, latency: {stat: p95, atMost: 123ms}}"), layout).unwrap();
-    assert_eq!((after.objectives.len(), lowered[0].objective), (layout.objectives.len() + 1, Some(layout.objectives.len())));
+    assert_eq!(
+        (after.objectives.len(), lowered[0].objective),
+        (layout.objectives.len() + 1, Some(layout.objectives.len()))
+    );
     let foreign = Slo { request: Some("POST /x".into()), ..known[0].clone() };
     let errors = relower(&[foreign], layout).unwrap_err();
     assert!(errors[0].to_string().starts_with("spec.slos[0].request: there is no request"), "{errors:?}");

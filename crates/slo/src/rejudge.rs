@@ -121,9 +121,7 @@ fn requests(objective: &Objective, layout: &Layout, merged: &Snapshot) -> Recoun
     let exact = |bad| Recount { total: counts.requests(), bad, doubtful: 0 };
     match &objective.bad {
         Bad::Failed { classes } if classes.is_empty() => exact(counts.failed),
-        Bad::Failed { classes } => {
-            exact(classes.iter().filter_map(|class| counts.classes.get(class)).fold(0, |sum, n| sum + n))
-        }
+        Bad::Failed { classes } => exact(classes.iter().filter_map(|class| counts.classes.get(class)).sum()),
         Bad::Status { ranges } => exact(answered(&counts, ranges)),
         Bad::Slower { nanos, succeeded_only: false } => {
             let latencies = merged.histogram(layout, request, window, |cell| &cell.latency);

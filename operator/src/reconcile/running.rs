@@ -76,7 +76,8 @@ pub(super) fn decide(
     let phase = if loading { Phase::Running } else { Phase::Collecting };
     let waiting =
         stop.map(|(reason, message)| (reasons::COLLECTING, format!("stopping ({reason:?}): {message}")));
-    let asking = || (reasons::COLLECTING, "the load is over, Prometheus is asked for the last time".to_owned());
+    let asking =
+        || (reasons::COLLECTING, "the load is over, Prometheus is asked for the last time".to_owned());
     let waiting = if all_done { Some(asking()) } else { waiting };
     Decision {
         before,

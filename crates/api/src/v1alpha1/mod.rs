@@ -25,7 +25,9 @@ pub use action::{
 };
 pub use data::{Data, DataFormat, OnEnd, Pick};
 pub use load_test::{LoadTest, LoadTestSpec};
-pub use outputs::{HeadersFrom, Otlp, OtlpProtocol, PrometheusServer, Results, Telemetry, Traces, VolumeClaim};
+pub use outputs::{
+    HeadersFrom, Otlp, OtlpProtocol, PrometheusServer, Results, Telemetry, Traces, VolumeClaim,
+};
 pub use policy::{
     ByOutcome, Concurrency, OnEdit, OnWorkerLoss, Rollout, RunPolicy, Schedule, Trigger, Validity,
 };

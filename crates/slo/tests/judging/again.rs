@@ -11,8 +11,8 @@ use crate::support::{
 };
 
 /// Judges a run that was made without these SLOs, and the same one made with them.
-fn both(slos: Vec<Slo>, samples: &[Sample], seen: &[(MetricId, u64, Observation)]) -> (Judgement, Judgement) {
-    let counted = Run::observed(slos.clone(), samples, seen);
+fn both(slos: &[Slo], samples: &[Sample], seen: &[(MetricId, u64, Observation)]) -> (Judgement, Judgement) {
+    let counted = Run::observed(slos.to_vec(), samples, seen);
     let bare = Run::observed(Vec::new(), samples, seen);
     let again = rejudge(&counted.slos, &counted.validity, &counted.layout, &bare.merged, &bare.facts);
     (again, counted.judge())
@@ -50,7 +50,7 @@ fn what_is_in_the_totals_is_judged_exactly() {
         slo("floor", Kind::Throughput { at_least: Some(1), at_most: None }),
         slo("mean", Kind::Latency { stat: Stat::Mean, at_most: 20 * MS, succeeded_only: false }),
     ];
-    let (again, counted) = both(slos, &samples, &metrics);
+    let (again, counted) = both(&slos, &samples, &metrics);
     assert_eq!(again, counted);
 }
 
@@ -61,7 +61,7 @@ fn a_latency_bound_that_was_not_counted_is_marked() {
     for (name, bound, outcome) in
         [("over", 50 * MS, Missed), ("under", 95 * MS, Met), ("all", 10 * MS, Missed)]
     {
-        let (again, counted) = both(vec![slo(name, p(9_500, bound))], &samples, &[]);
+        let (again, counted) = both(&[slo(name, p(9_500, bound))], &samples, &[]);
         let (again, counted) = (&again.results[0], &counted.results[0]);
         assert_eq!((again.outcome, counted.outcome), (outcome, outcome), "{name}");
         assert_eq!(
@@ -72,7 +72,7 @@ fn a_latency_bound_that_was_not_counted_is_marked() {
     let timed_out = seen(3, JOB, Observation::TimedOut);
     let done = seen(40, JOB, Observation::Done(20 * MS));
     let job = Slo { metric: Some(JOB), ..slo("job", p(9_500, 50 * MS)) };
-    let (again, counted) = both(vec![job], &samples, &[done, timed_out].concat());
+    let (again, counted) = both(&[job], &samples, &[done, timed_out].concat());
     assert_eq!((again.results[0].tally, again.results[0].outcome), (counted.results[0].tally, Missed));
 }
 
@@ -82,7 +82,7 @@ fn a_bound_in_the_deciding_bucket_leaves_it_unknown() {
     samples.extend(many(6, 90 * MS, ok()));
     // The six lie in the bucket of 90 ms, of which the bound cuts a piece off; the largest latency tells no more.
     samples.push(request(3 * SECOND, 200 * MS, ok()));
-    let (again, counted) = both(vec![slo("p95", p(9_500, 90 * MS + 1_000))], &samples, &[]);
+    let (again, counted) = both(&[slo("p95", p(9_500, 90 * MS + 1_000))], &samples, &[]);
     assert_eq!((again.results[0].outcome, counted.results[0].outcome), (Unknown, Met));
     assert!(
         again.results[0].message.starts_with("p95: 1 to 7 of 101 requests were over 90.001 ms"),
@@ -90,14 +90,14 @@ fn a_bound_in_the_deciding_bucket_leaves_it_unknown() {
         again.results[0].message
     );
     // Where it does not matter on which side of the bound they are, the result stands.
-    let (again, _) = both(vec![slo("p50", p(5_000, 90 * MS + 1_000))], &samples, &[]);
+    let (again, _) = both(&[slo("p50", p(5_000, 90 * MS + 1_000))], &samples, &[]);
     assert_eq!(again.results[0].outcome, Met);
 }
 
 #[test]
 fn what_was_not_kept_by_second_cannot_be_judged_again() {
     let within = Kind::ErrorRate { at_most: 0, classes: vec![], within: Some(SECOND) };
-    let (again, _) = both(vec![slo("recovers", within)], &many(50, MS, ok()), &[]);
+    let (again, _) = both(&[slo("recovers", within)], &many(50, MS, ok()), &[]);
     assert_eq!(again.results[0].outcome, Unknown);
     assert!(again.results[0].message.contains("was not counted in the run"), "{}", again.results[0].message);
 }

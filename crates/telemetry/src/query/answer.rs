@@ -71,7 +71,7 @@ pub(super) fn read(body: &[u8]) -> Result<Answer, String> {
     let content = match (result_type.as_str(), result) {
         ("scalar", point) => Content::Series(vec![vec![value(&point)?]]),
         ("string", _) => Content::Other("a string"),
-        ("vector" | "matrix", Value::Array(series)) => match series.iter().any(|s| has_histograms(s)) {
+        ("vector" | "matrix", Value::Array(series)) => match series.iter().any(has_histograms) {
             true => Content::Other("a histogram"),
             false => Content::Series(series.iter().map(points).collect::<Result<_, _>>()?),
         },
