@@ -87,6 +87,11 @@ impl Cluster {
         &self.kubeconfig
     }
 
+    /// The administrator's kubeconfig, usable in the node's network namespace.
+    pub fn internal_kubeconfig(&self) -> PathBuf {
+        self.kubeconfig.with_file_name("internal.kubeconfig")
+    }
+
     /// A folder for what is put beside our own cluster: it goes when the cluster is taken down.
     ///
     /// # Errors
