@@ -66,6 +66,11 @@ pub struct Config {
     #[arg(long, env = "PLIMSOLL_WORKER_MEMORY", default_value = "64Mi")]
     pub worker_memory: String,
 
+    /// Put the annotations prometheus.io/scrape, port and path on worker pods, each of which serves its own part of a run.
+    #[arg(long, env = "PLIMSOLL_WORKER_SCRAPE", value_parser = clap::builder::BoolishValueParser::new(),
+          num_args = 0..=1, default_value = "false", default_missing_value = "true")]
+    pub worker_scrape: bool,
+
     /// Most workers of a run; more is PolicyDenied.
     #[arg(long, env = "PLIMSOLL_MAX_WORKERS", default_value_t = Limits::default().workers)]
     pub max_workers: u32,
@@ -204,6 +209,7 @@ impl Config {
             operator_name: self.server_name(),
             operator_ca_pem: ca_pem,
             operator_namespace: self.namespace.clone(),
+            scrape_annotations: self.worker_scrape,
             ..Settings::default()
         };
         let requests = [("cpu", &self.worker_cpu), ("memory", &self.worker_memory)];
