@@ -15,6 +15,7 @@ use plimsoll_measure::{
 };
 use plimsoll_slo::Facts;
 use plimsoll_telemetry::inventory::REQUEST_LATENCY;
+use plimsoll_telemetry::otlp::{Pipeline, Resource, Settings, Sources};
 use plimsoll_telemetry::prometheus::{Format, Served, exposition, serve, write};
 use plimsoll_telemetry::{Exemplar, Family, Identity, Load, RunSeries, Value, Workers, run_series};
 use serde_json::{Value as Json, json};
@@ -277,6 +278,42 @@ fn a_run_that_is_left_out_for_a_while_is_no_counter_that_began_anew() {
     wait(&server, "sum(plimsoll_requests_sent_total)", 8000.0);
     assert_eq!(server.number("sum(resets(plimsoll_requests_sent_total[5m]))").unwrap(), 0.0);
     assert_eq!(server.number("sum(resets(plimsoll_request_latency_seconds[5m]))").unwrap(), 0.0);
+}
+
+/// For clusters that cannot be scraped: Prometheus' own receiver of OTLP makes the same series of what is pushed.
+#[test]
+fn what_is_pushed_by_otlp_has_the_names_labels_and_buckets_of_a_scrape() {
+    if missing() {
+        return;
+    }
+    let sums = snapshot(0);
+    let server = prometheus("pushed", &[]);
+    let endpoint = format!("{}/api/v1/otlp", server.url());
+    let sources = Sources {
+        variable: &|_| None,
+        file: &|path| std::fs::read(path),
+        endpoint: Some(("--otlp", &endpoint)),
+    };
+    let resource = Resource::of("plimsoll-test", "1", &|_| None).unwrap();
+    let pipeline = Pipeline::new(Settings::read(&sources).unwrap(), resource);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        pipeline.start().unwrap();
+        let families = families("a", Some(&sums));
+        pipeline.send(&[(pipeline.resource(), &families)], SystemTime::now());
+        pipeline.finish(Vec::new(), LIMIT).await;
+    });
+    assert!(pipeline.is_complete(), "{:?}", pipeline.lost());
+    wait(&server, "sum(plimsoll_requests_sent_total{run=\"a\",test=\"checkout\",window=\"main\"})", 4000.0);
+    wait(&server, "sum(plimsoll_responses_total{http_response_status_code=\"200\"})", 4000.0);
+    wait(&server, "sum(plimsoll_generator_cpu_time_seconds_total)", 1.5);
+    wait(&server, "histogram_count(sum(plimsoll_request_latency_seconds))", 4000.0);
+    let asked = server.number("histogram_quantile(0.95123, sum(plimsoll_request_latency_seconds))").unwrap();
+    let mut all = Histogram::new();
+    sums.cells.iter().for_each(|cell| all.merge(&cell.latency));
+    // ⌈0.95123 · 4000⌉
+    let ours = all.at_rank(3_805).unwrap() as f64 / 1e9;
+    assert!((asked / ours).log2().abs() <= 1.0 / 256.0, "{asked}, ours {ours}");
 }
 
 #[test]
