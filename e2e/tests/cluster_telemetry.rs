@@ -1,6 +1,8 @@
-//! What a real Prometheus knows of runs that it scrapes every 15 s: the totals of the status and of nginx' log to the request, the same
-//! percentiles, nothing missing of runs that last 20 s, and the same after the leader was killed in the middle.
+//! What a real Prometheus knows of runs that it scrapes every 15 s, and a real Collector that workers push to: the totals of the status and
+//! of nginx' log to the request, the same percentiles, nothing missing of runs that last 20 s, and the same after the leader was killed in
+//! the middle.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Mutex, PoisonError, RwLock};
 use std::time::Duration;
@@ -13,6 +15,7 @@ use plimsoll_api::status::StoredResult;
 use plimsoll_measure::Histogram;
 use serde_json::{Value, json};
 use xtask::cluster::NODE_ADDRESS;
+use xtask::collector::{self, Collector, Received, Setup};
 use xtask::nginx::Line;
 use xtask::prometheus::{Prometheus, Server};
 use xtask::{chart, process};
@@ -70,6 +73,18 @@ fn prometheus() -> Result<Prometheus> {
     })
 }
 
+static COLLECTOR: Shared<Collector> = Shared::new(|| {
+    let stage = stage()?.context("no cluster")?;
+    collector::start(&Setup {
+        folder: &stage.folder("collector"),
+        ip: NODE_ADDRESS.into(),
+        ports: (stage.next_port(), stage.next_port()),
+        tls: None,
+        show_header: None,
+        inside: Some(&stage.cluster),
+    })
+});
+
 /// Held for writing while the leader changes, when nobody shows the series of any run for some seconds.
 static LEADER: RwLock<()> = RwLock::new(());
 
@@ -90,10 +105,11 @@ static TWENTY_SECONDS: Shared<Seen> = Shared::new(|| {
 });
 
 /// Four in five requests are answered at once, the others after 40 ms.
-fn spec(url: &str) -> Value {
+fn spec(url: &str, collector: &Collector) -> Value {
     let step = |path: &str| json!([{"http": {"path": path}}]);
     json!({
         "target": {"url": url},
+        "telemetry": {"otlp": {"endpoint": format!("http://{}", collector.grpc())}},
         "profile": {"duration": "20s", "arrivals": {"rate": "1203/m"}},
         "scenarios": [{"name": "visitor", "tasks": [
             {"name": "fast", "weight": 4, "steps": step("/fast")}, {"name": "slow", "steps": step("/slow")},
@@ -115,7 +131,7 @@ fn seen(stage: &'static Stage, name: &str, meanwhile: impl FnOnce(&Web) -> Resul
     let locations =
         "location /fast { return 200 'ok\\n'; } location /slow { proxy_pass http://{testbed}/delay/40; }";
     let web = Web::start(stage, name, locations)?;
-    namespace.apply(&load_test(name, &spec(&web.url())))?;
+    namespace.apply(&load_test(name, &spec(&web.url(), COLLECTOR.get()?)))?;
     namespace.phase(name, "Running", LIMIT)?;
     meanwhile(&web)?;
     let outcome = namespace.finished(name, LIMIT)?;
@@ -173,6 +189,39 @@ fn after_a_run_of_20_s_all_of_it_is_in_prometheus() -> Result<()> {
     let Some(_) = stage()? else { return Ok(()) };
     let _leader = LEADER.read().unwrap_or_else(PoisonError::into_inner);
     assert_totals(TWENTY_SECONDS.get()?)
+}
+
+/// What a run's workers said last of each series of a metric: the Collector has every message.
+fn last_points(metric: &str, run: &str) -> Result<Vec<Received>> {
+    let points = COLLECTOR.get()?.points(metric)?;
+    let ours = points.into_iter().filter(|point| {
+        let of = |name: &str| point.attributes.get(name).map_or("", String::as_str);
+        of("run") == run && !of("worker").is_empty()
+    });
+    let last: BTreeMap<_, _> = ours.map(|point| (point.attributes.clone(), point)).collect();
+    Ok(last.into_values().collect())
+}
+
+#[test]
+fn the_collector_received_all_of_it_in_the_recorders_own_buckets() -> Result<()> {
+    let Some(_) = stage()? else { return Ok(()) };
+    let Seen { outcome, result, .. } = TWENTY_SECONDS.get()?;
+    let run = outcome.name();
+    let sent = || -> Result<u64> {
+        Ok(last_points("plimsoll.requests.sent", run)?.iter().filter_map(Received::count).sum())
+    };
+    process::wait_until("the workers' last message", LIMIT, || Ok(sent()? >= REQUESTS))?;
+    assert_eq!(sent()?, REQUESTS);
+    let mut buckets: BTreeMap<i32, u64> = BTreeMap::new();
+    for point in last_points("plimsoll.request.latency", run)? {
+        assert!(point.cumulative, "{point:?}");
+        assert_eq!(point.point["scale"].as_i64(), Some(8), "{point:?}");
+        point.buckets().into_iter().for_each(|(index, count)| *buckets.entry(index).or_default() += count);
+    }
+    let mut latency = Histogram::new();
+    result.snapshot.cells.iter().for_each(|cell| latency.merge(&cell.latency));
+    assert_eq!(buckets.into_iter().collect::<Vec<_>>(), latency.buckets().collect::<Vec<_>>());
+    Ok(())
 }
 
 #[test]
