@@ -140,7 +140,7 @@ pub(super) fn marks() -> Vec<Value> {
         })
     };
     // Grafana takes the value for the time, in milliseconds.
-    let of = |metric: &str, more: &str| format!("max by ({RUN}{more}) ({metric}{{{CHOSEN}}}) * 1000");
+    let of = |metric: &str, more: &str| format!("floor(max by ({RUN}{more}) ({metric}{{{CHOSEN}}})) * 1000");
     vec![
         mark("start", GOOD, of("plimsoll_run_start_timestamp_seconds", ""), "the load begins"),
         mark("end", "blue", of("plimsoll_run_end_timestamp_seconds", ""), "the verdict is there"),

@@ -108,12 +108,14 @@ fn verdict() -> Vec<Panel> {
         timeline(
             "What speaks against whom",
             &states,
-            "Red where it holds in the last moments. Generator: p99 of how late requests were sent or waits ended over 10 ms, a CPU limit \
-             held workers back for over 1 % of the time, no ports or files left, under 95 % of the arrivals sent, workers lost. These are \
-             the bounds of a test's `validity`. Target: over 1 % of the requests fail, or an SLO of severity Error or Critical is missed.",
+            "Red where it holds in the last moments. Generator: p99 of how late requests were sent, waits ended or cores came to what was ready \
+             over 10 ms, a CPU limit held workers back for over 1 % of the time, no ports or files left, under 95 % of the arrivals sent, \
+             workers lost: the bounds of a test's `validity`. Arrivals that waited longest for the target's answers, for connections or for \
+             a cap are not the generator's fault. Target: it holds arrivals up, over 1 % of the requests fail, or an SLO of severity Error \
+             or Critical is missed.",
         )
         .colours(&[(QUIET, None), (BAD, Some(1.0))])
-        .size(24, 8),
+        .size(24, 9),
         |panel, sign| panel.ask(sign.now, sign.legend),
     );
     tiles.into_iter().chain([signs]).collect()

@@ -20,8 +20,6 @@ pub(super) fn signs() -> Vec<Sign> {
         now: over(now, bound),
         so_far: over(so_far, bound),
     };
-    let schedule = "plimsoll_schedule_lateness_seconds";
-    let waits = "plimsoll_wait_lateness_seconds";
     let throttled = |sum: &dyn Fn(&str, &str, &str) -> String| {
         share(
             &sum("plimsoll_generator_throttled_time_seconds_total", MERGED, RUN),
@@ -49,18 +47,39 @@ pub(super) fn signs() -> Vec<Sign> {
     );
     let p99 =
         |metric: &str| (quantile("0.99", metric, MERGED, RUN), quantile_so_far("0.99", metric, MERGED, RUN));
-    let (late, late_so_far) = p99(schedule);
-    let (slow, slow_so_far) = p99(waits);
+    let (late, late_so_far) = p99("plimsoll_schedule_lateness_seconds");
+    let (slow, slow_so_far) = p99("plimsoll_wait_lateness_seconds");
+    let (queue, queue_so_far) = p99("plimsoll_generator_loop_lag_seconds");
+    // Whose fault it is that arrivals wait: the cause that held them up for the longest time, as the verdict has it.
+    let own = held(">=");
+    let others = held("<");
+    let charge = |sign: Sign, whose: &str| Sign {
+        now: format!("({}) * ({whose})", sign.now),
+        so_far: format!("({}) * ({whose})", sign.so_far),
+        ..sign
+    };
+    let less = |legend, ours| sign(legend, ours, missing(&rate), missing(&so_far), "0.05");
     vec![
-        sign("Generator: sends late", true, late, late_so_far, "0.01"),
+        charge(sign("Generator: sends late", true, late, late_so_far, "0.01"), &own),
+        sign("Generator: own queue", true, queue, queue_so_far, "0.01"),
         sign("Generator: waits end late", true, slow, slow_so_far, "0.01"),
         sign("Generator: throttled", true, throttled(&rate), throttled(&so_far), "0.01"),
         sign("Generator: no ports or files left", true, gone(&rate), gone(&so_far), "0"),
-        sign("Generator: sends less than asked", true, missing(&rate), missing(&so_far), "0.05"),
+        charge(less("Generator: sends less than asked", true), &own),
         sign("Generator: workers lost", true, lost.clone(), lost, "0"),
+        charge(less("Target: holds arrivals up", false), &others),
         sign("Target: over 1 % fail", false, failed(&rate), failed(&so_far), "0.01"),
         sign("Target: an SLO is missed", false, missed.clone(), missed, "0"),
     ]
+}
+
+/// 1 where the time for which arrivals waited for the generator stands so to the longest for which they waited for something else.
+fn held(comparison: &str) -> String {
+    let metric = "plimsoll_generator_held_time_seconds_total";
+    format!(
+        "sum by ({RUN}) ({metric}{{{MERGED}, by=\"generator\"}}) {comparison} bool max by ({RUN}) (sum by ({RUN}, by) \
+         ({metric}{{{MERGED}, by!=\"generator\"}}))"
+    )
 }
 
 /// 0: nothing speaks against anybody; 1: against the target; 2: against the generator, whatever is said of the target.
