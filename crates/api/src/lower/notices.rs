@@ -10,6 +10,9 @@ pub(super) fn of(spec: &LoadTestSpec, load: &Lowered) -> Vec<String> {
     for field in spec.run_policy.iter().flat_map(policy) {
         without_effect(&format!("runPolicy.{field}"));
     }
+    if spec.telemetry.as_ref().is_some_and(|telemetry| telemetry.traces.is_some()) {
+        without_effect("telemetry.traces");
+    }
     if spec.results.as_ref().is_some_and(|results| results.volume_claim.is_some()) {
         without_effect("results.volumeClaim");
     }
