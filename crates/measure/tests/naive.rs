@@ -334,3 +334,14 @@ fn a_batch_of_zeros_is_counted() {
     }
     assert_eq!(cell.first_byte.buckets().map(|(_, n)| n).collect::<Vec<_>>(), [1_000]);
 }
+
+#[test]
+fn a_latency_that_is_the_bound_is_not_over_it() {
+    const BOUND: u64 = 50_000_000;
+    for (latencies, bad) in [([BOUND, BOUND], 0), ([BOUND, BOUND + 1], 1), ([BOUND + 1, BOUND + 1], 2)] {
+        let mut recorder = Recorder::new(Arc::new(layout()));
+        latencies.into_iter().for_each(|latency| recorder.record(&plain(latency)));
+        let count = recorder.take().objectives[0];
+        assert_eq!(count, ObjectiveCount { total: 2, bad }, "{latencies:?}");
+    }
+}
