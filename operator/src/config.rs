@@ -108,6 +108,10 @@ pub struct Config {
           num_args = 0..=1, default_value = "false", default_missing_value = "true")]
     pub allow_prometheus_urls: bool,
 
+    /// Address of Grafana, such as https://grafana.example.com: the status of a run then has the address of its dashboard there.
+    #[arg(long, env = "PLIMSOLL_GRAFANA_URL", value_name = "URL", value_parser = crate::reconcile::grafana)]
+    pub grafana_url: Option<String>,
+
     /// Stop every run and start none until this is false again.
     #[arg(long, env = "PLIMSOLL_HALT", value_parser = clap::builder::BoolishValueParser::new(),
           num_args = 0..=1, default_value = "false", default_missing_value = "true")]
@@ -210,6 +214,7 @@ impl Config {
             operator_ca_pem: ca_pem,
             operator_namespace: self.namespace.clone(),
             scrape_annotations: self.worker_scrape,
+            grafana: self.grafana_url.clone(),
             ..Settings::default()
         };
         let requests = [("cpu", &self.worker_cpu), ("memory", &self.worker_memory)];

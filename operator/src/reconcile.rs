@@ -3,6 +3,7 @@
 
 mod accept;
 mod apply;
+mod dashboard;
 mod decide;
 mod ended;
 #[cfg(test)]
@@ -27,6 +28,7 @@ use plimsoll_api::v1alpha1::LoadTestRun;
 use plimsoll_session::RunKey;
 
 pub(crate) use apply::{FINALIZER, MANAGER, release};
+pub(crate) use dashboard::grafana;
 pub(crate) use status::PACE;
 
 use self::apply::{ApplyError, apply};

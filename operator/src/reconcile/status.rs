@@ -17,7 +17,7 @@ use serde_json::json;
 use super::apply::MANAGER;
 use super::decide::{Over, Say};
 use super::observe::{Observed, newer};
-use super::{ended, running, starting};
+use super::{dashboard, ended, running, starting};
 use crate::context::Context;
 
 /// Between two writes that are no transition.
@@ -164,7 +164,7 @@ fn results(observed: &Observed, settings: &Settings, over: bool) -> RunResults {
         full: over.then(|| result_name(&observed.key.name)),
         // A run keeps the image that it began with.
         worker_image: before.worker_image.or_else(|| frozen.map(|_| settings.worker_image.clone())),
-        dashboard: before.dashboard,
+        dashboard: settings.grafana.as_deref().map(|grafana| dashboard::address(grafana, observed, over)),
     }
 }
 
