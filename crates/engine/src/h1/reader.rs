@@ -220,7 +220,8 @@ impl Reader {
             Framing { length: Some(0), .. } => Phase::Done,
             Framing { length: Some(length), .. } => Phase::Length(length),
         };
-        let wished = if is_1_1 { !framing.close } else { framing.keep_alive };
+        // In HTTP/1.0 a transfer coding may have been passed on by who does not know any: where the body ends is not certain.
+        let wished = !framing.close && (is_1_1 || (framing.keep_alive && !framing.is_coded()));
         // Field by field: what is empty need not be dropped.
         self.head.status = status;
         self.head.keep_alive = wished && self.phase != Phase::UntilClose && !upgraded;
@@ -298,6 +299,11 @@ impl<'b> Framing<'b> {
         }
     }
 
+    /// There is a transfer coding.
+    fn is_coded(&self) -> bool {
+        self.chunked || self.unframed
+    }
+
     fn location(&self) -> Option<Box<str>> {
         std::str::from_utf8(self.location?).ok().map(Box::from)
     }
@@ -371,6 +377,14 @@ mod tests {
         );
         assert_eq!(keep("HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n"), Ok(false));
         assert_eq!(keep("HTTP/1.0 200 OK\r\nContent-Length: 0\r\nConnection: keep-alive\r\n\r\n"), Ok(true));
+        // Close prevails, in one line and in several, and so does doubt about the end of the body.
+        for old in [
+            "Content-Length: 0\r\nConnection: keep-alive, close\r\n\r\n",
+            "Content-Length: 0\r\nConnection: close\r\nConnection: keep-alive\r\n\r\n",
+            "Connection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        ] {
+            assert_eq!(keep(&format!("HTTP/1.0 200 OK\r\n{old}")), Ok(false), "{old:?}");
+        }
         // Bytes that nobody asked for: the next response could not be told from them.
         assert_eq!(keep("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\nHTTP/1.1 200 OK\r\n\r\n"), Ok(false));
     }
