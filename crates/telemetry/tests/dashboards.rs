@@ -33,9 +33,15 @@ fn known(name: &str, recorded: &BTreeMap<String, BTreeSet<String>>) -> Option<Me
         return Some(Metric { labels: labels.clone(), kind: Kind::Gauge, of_runs: true, of_workers: false });
     }
     let Some(metric) = inventory::by_prometheus_name(name) else { return check::foreign(name) };
-    let all = inventory::all().flat_map(|metric| metric.labels).chain(inventory::RUN_LABELS).chain([&inventory::WORKER]);
-    let mut labels: BTreeSet<String> =
-        all.map(|label| label.prometheus).filter(|label| metric.has_label(label)).map(str::to_owned).collect();
+    let all = inventory::all()
+        .flat_map(|metric| metric.labels)
+        .chain(inventory::RUN_LABELS)
+        .chain([&inventory::WORKER]);
+    let mut labels: BTreeSet<String> = all
+        .map(|label| label.prometheus)
+        .filter(|label| metric.has_label(label))
+        .map(str::to_owned)
+        .collect();
     let of_runs = !metric.places.contains(&Place::Operator);
     if !of_runs {
         labels.extend(OF_TARGETS.map(str::to_owned));
@@ -56,7 +62,9 @@ fn known(name: &str, recorded: &BTreeMap<String, BTreeSet<String>>) -> Option<Me
 fn recorded(rules: &[queries::Query]) -> BTreeMap<String, BTreeSet<String>> {
     let names = rules.iter().filter_map(|rule| rule.place.rsplit_once(", ")).map(|(_, name)| name);
     let run = ["test_namespace", "test", "run"];
-    let labels = |name: &str| run.into_iter().chain(name.starts_with("slo:").then_some("slo")).map(str::to_owned).collect();
+    let labels = |name: &str| {
+        run.into_iter().chain(name.starts_with("slo:").then_some("slo")).map(str::to_owned).collect()
+    };
     names.filter(|name| name.contains(':')).map(|name| (name.to_owned(), labels(name))).collect()
 }
 
@@ -71,8 +79,11 @@ fn every_query_names_what_we_export_and_adds_up_what_may_be_added() {
     let mut found = Vec::new();
     for query in all.iter().chain(&rules) {
         let filled = fill(&query.text, &any_values()).unwrap();
-        let problems = check::query(&|path| prometheus.api(path), &filled, &|name| known(name, &recorded)).unwrap();
-        found.extend(problems.into_iter().map(|problem| format!("{}: {problem}\n    {}", query.place, query.text)));
+        let problems =
+            check::query(&|path| prometheus.api(path), &filled, &|name| known(name, &recorded)).unwrap();
+        found.extend(
+            problems.into_iter().map(|problem| format!("{}: {problem}\n    {}", query.place, query.text)),
+        );
     }
     assert!(found.is_empty(), "\n  {}\n", found.join("\n  "));
     std::fs::remove_dir_all(folder).unwrap();
@@ -87,17 +98,30 @@ fn what_is_wrong_is_found() {
         (r#"plimsoll_slo_result{worker=""}"#, "has no label `worker`"),
         (r#"plimsoll_requests_sent_total{worker="", url="x"}"#, "has no label `url`"),
         (r#"sum by (error_type) (plimsoll_requests_sent_total{worker=""})"#, "cannot group by `error_type`"),
-        (r#"histogram_quantile(0.9, sum by (le) (rate(plimsoll_request_latency_seconds_bucket{worker=""}[1m])))"#, "over runs"),
+        (
+            r#"histogram_quantile(0.9, sum by (le) (rate(plimsoll_request_latency_seconds_bucket{worker=""}[1m])))"#,
+            "over runs",
+        ),
         (r#"sum by (le, test) (rate(plimsoll_request_latency_seconds_bucket{worker=""}[1m]))"#, "over runs"),
-        (r#"histogram_quantile(0.9, sum without (worker) (rate(plimsoll_request_latency_seconds{worker=""}[1m])))"#, "over runs"),
-        (r#"avg(histogram_quantile(0.9, rate(plimsoll_request_latency_seconds{worker=""}[1m])))"#, "is no percentile"),
-        (r#"avg_over_time(histogram_quantile(0.9, rate(plimsoll_request_latency_seconds{worker=""}[1m]))[5m:1m])"#, "is no percentile"),
+        (
+            r#"histogram_quantile(0.9, sum without (worker) (rate(plimsoll_request_latency_seconds{worker=""}[1m])))"#,
+            "over runs",
+        ),
+        (
+            r#"avg(histogram_quantile(0.9, rate(plimsoll_request_latency_seconds{worker=""}[1m])))"#,
+            "is no percentile",
+        ),
+        (
+            r#"avg_over_time(histogram_quantile(0.9, rate(plimsoll_request_latency_seconds{worker=""}[1m]))[5m:1m])"#,
+            "is no percentile",
+        ),
         (r#"histogram_quantile(0.9, rate(plimsoll_requests_sent_total{worker=""}[1m]))"#, "no histogram"),
         (r#"rate(plimsoll_users_active{worker=""}[1m])"#, "of the gauge"),
         ("plimsoll_slo_good_total / on (window) plimsoll_slo_events_total", "cannot match `window`"),
     ];
     for (query, problem) in cases {
-        let found = check::query(&|path| prometheus.api(path), query, &|name| known(name, &BTreeMap::new())).unwrap();
+        let found =
+            check::query(&|path| prometheus.api(path), query, &|name| known(name, &BTreeMap::new())).unwrap();
         assert!(found.iter().any(|found| found.contains(problem)), "{query}: {found:?}");
     }
     assert!(check::query(&|path| prometheus.api(path), "sum by (", &|_| None).is_err());

@@ -164,6 +164,13 @@ impl Space {
         ours.max_by_key(|run| run.metadata.creation_timestamp.clone().map(|time| time.0)).unwrap()
     }
 
+    /// Name of the newest run of a test, once there is one.
+    pub(crate) async fn newest_name(&self, test: &str) -> Option<String> {
+        let runs = self.runs().list(&ListParams::default()).await.ok()?.items.into_iter();
+        let ours = runs.filter(|run| run.spec.test_ref.name == test);
+        ours.max_by_key(|run| run.metadata.creation_timestamp.clone().map(|time| time.0))?.metadata.name
+    }
+
     /// Applies a LoadTest with this spec.
     pub(crate) async fn apply(&self, name: &str, spec: Value) -> LoadTest {
         let test = json!({"apiVersion": "plimsoll.dev/v1alpha1", "kind": "LoadTest", "metadata": {"name": name}, "spec": spec});
