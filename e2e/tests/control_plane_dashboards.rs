@@ -137,6 +137,42 @@ fn millis(text: &str) -> f64 {
     }
 }
 
+/// What is chosen above the dashboards.
+fn chosen(first: &str, second: &str, shift: f64, range: &str) -> BTreeMap<String, String> {
+    let mut values = queries::any_values();
+    let shift = shift.to_string();
+    for (name, value) in [
+        ("namespace", "shop"),
+        ("test", "web"),
+        ("run", second),
+        ("baseline", first),
+        ("shift", &shift),
+        ("__rate_interval", "4s"),
+        ("__interval", "2s"),
+        ("__range", range),
+        ("past", range),
+    ] {
+        values.insert(name.to_owned(), value.to_owned());
+    }
+    values
+}
+
+/// The failed run by its dashboard and by its status.
+fn assert_same_numbers(
+    api: ask::Api<'_>,
+    all: &[Query],
+    (values, span): (&BTreeMap<String, String>, Span),
+    failed: &LoadTestRunStatus,
+) {
+    let summary = failed.summary.as_ref().unwrap();
+    let tile = |title: &str| number(api, all, &format!("plimsoll-run, {title}, A"), values, span);
+    assert_eq!(tile("Requests") as u64, summary.requests);
+    let p95 = millis(summary.p95.as_ref().unwrap());
+    assert!((tile("p95") * 1e3 - p95).abs() <= p95 * 0.003, "{} {p95}", tile("p95"));
+    assert_eq!(tile("Is it me or the target?"), 1.0, "the target is at fault");
+    assert_eq!(tile("Phase"), 5.0);
+}
+
 #[test]
 fn every_query_has_data_and_the_numbers_are_those_of_the_status() {
     if !able("queries of dashboards with data of real runs") {
@@ -181,21 +217,8 @@ fn every_query_has_data_and_the_numbers_are_those_of_the_status() {
     ));
     // A step more, so that the last point is not before the last scrape.
     let span = Span { from: begun, to: now() + 1.0, step: 1.0 };
-    let mut values = queries::any_values();
     let range = format!("{:.0}s", (span.to - span.from).ceil());
-    for (name, value) in [
-        ("namespace", "shop"),
-        ("test", "web"),
-        ("run", &second),
-        ("baseline", &first),
-        ("shift", &shift.unwrap().to_string()),
-        ("__rate_interval", "4s"),
-        ("__interval", "2s"),
-        ("__range", &range),
-        ("past", &range),
-    ] {
-        values.insert(name.to_owned(), value.to_owned());
-    }
+    let values = chosen(&first, &second, shift.unwrap(), &range);
 
     let all = queries::of_dashboards().unwrap();
     let without = empty(&api, &all, &values, span);
@@ -223,15 +246,7 @@ fn every_query_has_data_and_the_numbers_are_those_of_the_status() {
         firing.iter().filter_map(|alert| alert.labels["alertname"].as_str()).collect();
     assert!(!firing.iter().any(|alert| alert.starts_with("PlimsollOperator")), "{firing:?}");
 
-    // The same numbers: the failed run by its dashboard and by its status.
-    let summary = failed.summary.as_ref().unwrap();
-    let tile = |title: &str| number(&api, &all, &format!("plimsoll-run, {title}, A"), &values, span);
-    assert_eq!(tile("Requests") as u64, summary.requests);
-    let p95 = millis(summary.p95.as_ref().unwrap());
-    assert!((tile("p95") * 1e3 - p95).abs() <= p95 * 0.003, "{} {p95}", tile("p95"));
-    assert_eq!(tile("Is it me or the target?"), 1.0, "the target is at fault");
-    assert_eq!(tile("Phase"), 5.0);
-
+    assert_same_numbers(&api, &all, (&values, span), &failed);
     if let Some(folder) = std::env::var_os("PLIMSOLL_PICTURES") {
         picture::draw_all(&api, &values, span, folder.as_ref()).unwrap();
     }

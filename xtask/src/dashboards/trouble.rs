@@ -52,6 +52,8 @@ pub(super) fn signs() -> Vec<Sign> {
     let (queue, queue_so_far) = p99("plimsoll_generator_loop_lag_seconds");
     // Whose fault it is that arrivals wait: the cause that held them up for the longest time, as the verdict has it.
     let own = held(">=");
+    // Single arrivals that are due and not yet begun are no finding: something has to have held them up.
+    let own_strictly = held(">");
     let others = held("<");
     let charge = |sign: Sign, whose: &str| Sign {
         now: format!("({}) * ({whose})", sign.now),
@@ -65,7 +67,7 @@ pub(super) fn signs() -> Vec<Sign> {
         sign("Generator: waits end late", true, slow, slow_so_far, "0.01"),
         sign("Generator: throttled", true, throttled(&rate), throttled(&so_far), "0.01"),
         sign("Generator: no ports or files left", true, gone(&rate), gone(&so_far), "0"),
-        charge(less("Generator: sends less than asked", true), &own),
+        charge(less("Generator: sends less than asked", true), &own_strictly),
         sign("Generator: workers lost", true, lost.clone(), lost, "0"),
         charge(less("Target: holds arrivals up", false), &others),
         sign("Target: over 1 % fail", false, failed(&rate), failed(&so_far), "0.01"),
