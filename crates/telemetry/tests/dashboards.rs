@@ -1,6 +1,8 @@
 //! Queries of dashboards and rules (`xtask/src/dashboards`) against the inventory: every metric and label there is one that we export,
 //! nothing adds up percentiles or runs, nothing counts workers twice. Prometheus itself parses them.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail by panicking, as tests do")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
