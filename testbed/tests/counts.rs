@@ -64,7 +64,7 @@ fn the_control_endpoints_show_reset_and_are_not_counted() {
     let stats = client.get("/__stats?prefix=/api").unwrap().json();
     assert_eq!(stats["paths"]["/api/items"]["answered"], json!({"200": 3}));
     assert_eq!(stats["paths"].as_object().unwrap().len(), 1);
-    assert_eq!(stats["connections"], json!({"accepted": 1, "open": 1, "peak": 1}));
+    assert_eq!(stats["connections"], json!({"accepted": 1, "open": 1, "peak": 1, "resumed": 0}));
 
     let log = client.get("/__log?path=%2Fapi%2Fitems").unwrap().json();
     assert_eq!((&log["count"], &log["truncated"]), (&json!(3), &json!(false)));
