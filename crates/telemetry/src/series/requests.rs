@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use plimsoll_measure::{Bad, Cell, Counts, ErrorClass, Histogram, Population, RequestId, Snapshot, WindowId};
+use plimsoll_slo::class_name;
 
 use super::statuses::is_known;
 use super::{Series, value};
@@ -157,18 +158,4 @@ pub(super) fn bounds_of(series: &Series<'_>, counts: impl Fn(&Population) -> boo
     });
     let bounds: BTreeSet<u64> = bounds.collect();
     bounds.into_iter().collect()
-}
-
-/// As in manifests: `errorRate.class`.
-fn class_name(class: ErrorClass) -> &'static str {
-    match class {
-        ErrorClass::Dns => "DNS",
-        ErrorClass::Connect => "Connect",
-        ErrorClass::Tls => "TLS",
-        ErrorClass::Timeout => "Timeout",
-        ErrorClass::Reset => "Reset",
-        ErrorClass::Protocol => "Protocol",
-        ErrorClass::Status => "Status",
-        ErrorClass::Body => "Body",
-    }
 }
